@@ -1,0 +1,37 @@
+# `make demo` and `make test` need Python 3.11+ and make, nothing else.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: help demo test check lint types format setup clean
+
+help:  ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.ready  ## create the virtual environment
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: setup  ## run the simulated shop on the embedded broker; ARGS="--seconds 30 --plain" for a short one
+	$(BIN)/keepstream demo $(ARGS)
+
+test: setup  ## run every test (Apache Kafka tests skip where Java or Maven is missing)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup  ## ruff
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: setup  ## mypy, strict
+	$(BIN)/mypy
+
+check: lint types test  ## what continuous integration runs
+
+format: setup  ## apply ruff's fixes and formatting
+	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+clean:  ## remove the virtual environment and caches
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .keepstream

@@ -1,0 +1,1 @@
+"""Judging the models: prequential metrics and baselines. Nothing here feeds back into a model."""
