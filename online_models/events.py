@@ -80,7 +80,7 @@ def hash_id(text: str) -> int:
     >>> hash_id("sku-1") == hash_id("sku-1") != hash_id("sku-2")
     True
     """
-    return xxhash.xxh3_64_intdigest(text) or 1
+    return xxhash.xxh3_64_intdigest(text.encode()) or 1
 
 
 Int64s = npt.NDArray[np.int64]

@@ -57,8 +57,8 @@ class Handler(Protocol):
 
     The engine calls `restore` any number of times (chunks of rows in log order, later rows of a key replace
     earlier ones), then `restored` once, then `apply` and `tick`. After each checkpoint interval it takes
-    `dirty_rows`, and commits them together with the outputs and the position in one transaction. If `apply` or
-    `tick` raises, the handler is thrown away and a fresh one is restored from the last checkpoint.
+    `dirty_rows`, and commits them together with the outputs and the position in one transaction. If `apply`
+    or `tick` raises, the handler is thrown away and a fresh one is restored from the last checkpoint.
     """
 
     def restore(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
