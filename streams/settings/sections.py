@@ -1,0 +1,273 @@
+"""Every setting there is: name, type, default, range and help text, each written once.
+
+A setting is added with one line in its section. Its name is unique over all sections, because the environment
+variable `KEEPSTREAM_<NAME>` knows no sections.
+"""
+
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from online_models.errors import InvalidParameterError
+from streams.settings.values import Secret, duration, in_words
+
+
+def setting(default: Any, text: str, *, at_least: Any = None, at_most: Any = None) -> Any:
+    """Declare a setting: its default, what it means, and the range it may have (bounds included)."""
+    return field(default=default, metadata={"help": text, "at_least": at_least, "at_most": at_most})
+
+
+def period(default: str, text: str, *, at_least: str = "0", at_most: str = "forever") -> Any:
+    """Declare a setting that is a duration, its default and bounds written as `duration` reads them."""
+    return setting(duration(default), text, at_least=duration(at_least), at_most=duration(at_most))
+
+
+class Section:
+    """Base of the sections: checks the range of every value."""
+
+    def __post_init__(self) -> None:
+        for item in fields(self):  # type: ignore[arg-type]  # only dataclasses derive from it
+            value = getattr(self, item.name)
+            low, high = item.metadata["at_least"], item.metadata["at_most"]
+            if low is not None and value is not None and value < low:
+                raise InvalidParameterError(
+                    f"{item.name} must be at least {in_words(low)}, not {in_words(value)}"
+                )
+            if high is not None and value is not None and value > high:
+                raise InvalidParameterError(
+                    f"{item.name} must be at most {in_words(high)}, not {in_words(value)}"
+                )
+
+
+@dataclass(frozen=True)
+class Broker(Section):
+    """Where Kafka is and how to prove who one is."""
+
+    bootstrap_servers: str = setting(
+        "",
+        "Addresses host:port of Kafka, with commas. Empty: a broker on this machine.",
+    )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = setting(
+        "PLAINTEXT", "How the connection is secured."
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = setting(
+        "PLAIN", "How user name and password are shown to the broker."
+    )
+    sasl_username: str = setting("", "User name at the broker.")
+    sasl_password: Secret = setting(Secret(), "Password at the broker.")
+    ssl_cafile: Path | None = setting(
+        None, "Certificates (PEM) of the authorities to trust; none: the system's."
+    )
+    ssl_certfile: Path | None = setting(
+        None, "The client's certificate chain (PEM), where the broker asks for one."
+    )
+    ssl_keyfile: Path | None = setting(None, "The key (PEM) of the client's certificate.")
+    ssl_key_password: Secret = setting(Secret(), "Password of the client's key.")
+    topic_prefix: str = setting(
+        "", "Put before the name of every topic, so that several shops share a broker."
+    )
+    broker_wait: timedelta = period(
+        "60s", "How long to wait for a broker that does not answer yet.", at_least="0"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.security_protocol.startswith("SASL") and not (self.sasl_username and self.sasl_password):
+            raise InvalidParameterError(
+                f"sasl_username and sasl_password are needed with security_protocol {self.security_protocol}"
+            )
+        if (self.ssl_keyfile is None) != (self.ssl_certfile is None):
+            raise InvalidParameterError("ssl_certfile and ssl_keyfile are needed together")
+        if not all(
+            letter.isascii() and (letter.isalnum() or letter in "._-") for letter in self.topic_prefix
+        ):
+            raise InvalidParameterError(
+                f"topic_prefix may hold letters, digits, '.', '_' and '-' only, not {self.topic_prefix!r}"
+            )
+
+
+@dataclass(frozen=True)
+class Topics(Section):
+    """How topics are created; existing ones are compared with it."""
+
+    events_partitions: int = setting(
+        4, "Partitions of the event topic and of everything keyed like it.", at_least=1, at_most=10_000
+    )
+    replication_factor: int = setting(1, "Copies of every topic; 3 in production.", at_least=1, at_most=100)
+    event_retention: timedelta = period("7d", "How long events stay in the log.", at_least="1m")
+    output_retention: timedelta = period(
+        "7d", "How long recommendations and alerts stay in the log.", at_least="1m"
+    )
+    dead_letter_retention: timedelta = period(
+        "30d", "How long rejected events stay in the log.", at_least="1m"
+    )
+    internal_retention: timedelta = period(
+        "2d", "How long item pairs and training examples stay in the log.", at_least="1m"
+    )
+
+
+@dataclass(frozen=True)
+class Engine(Section):
+    """Group membership, checkpoints and the bounds of a worker."""
+
+    group: str = setting("keepstream", "Consumer group and application id; workers of one shop share it.")
+    instance: str = setting(
+        "", "Stable name of this worker. Empty: the host or pod name and the first free slot."
+    )
+    data_dir: Path = setting(Path(".keepstream"), "Directory of the embedded broker's log and of lock files.")
+    checkpoint_interval: timedelta = period(
+        "100ms", "Time between two checkpoints.", at_least="10ms", at_most="60s"
+    )
+    session_timeout: timedelta = period("10s", "Silence after which a worker counts as gone.", at_least="1s")
+    rebalance_timeout: timedelta = period(
+        "60s", "Longest wait for all workers to join a new generation.", at_least="1s"
+    )
+    transaction_timeout: timedelta = period(
+        "10s", "Age at which the broker ends a dead worker's transaction.", at_least="1s"
+    )
+    commit_deadline: timedelta = period("60s", "Longest time a failing checkpoint is retried.", at_least="1s")
+    restore_deadline: timedelta = period(
+        "10m", "Longest time without progress while state is restored.", at_least="30s"
+    )
+    revoke_deadline: timedelta = period(
+        "20s", "Longest last checkpoint when partitions move away.", at_least="100ms"
+    )
+    stop_deadline: timedelta = period("20s", "Longest time a worker takes to stop.", at_least="100ms")
+    max_pending_rows: int = setting(
+        200_000, "Rows and outputs waiting for a checkpoint at which reading pauses.", at_least=1
+    )
+    max_pending_bytes: int = setting(
+        64 * 2**20, "Bytes waiting for a checkpoint at which reading pauses.", at_least=1
+    )
+    fetch_max_records: int = setting(4_000, "Records of one partition in one batch at most.", at_least=1)
+    accept_gap: bool = setting(
+        False, "Go on when the log no longer holds the committed position, and count what was missed."
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.group:
+            raise InvalidParameterError("group must not be empty")
+        if self.revoke_deadline >= self.rebalance_timeout:
+            raise InvalidParameterError(
+                f"revoke_deadline ({in_words(self.revoke_deadline)}) must be below "
+                f"rebalance_timeout ({in_words(self.rebalance_timeout)})"
+            )
+
+
+@dataclass(frozen=True)
+class Clock(Section):
+    """What moves time on."""
+
+    clock: Literal["event", "live"] = setting(
+        "event",
+        "event: only events move time on; live: the wall clock does too, once a partition is caught up.",
+    )
+    tick: timedelta = period("1h", "Grid on which due checks run.", at_least="1s")
+
+
+@dataclass(frozen=True)
+class Events(Section):
+    """Which events are accepted."""
+
+    allowed_lateness: timedelta = period(
+        "1h",
+        "An event later than this behind its partition's clock is rejected.",
+    )
+    dedupe_window: timedelta = period(
+        "24h", "Event time in which a repeated event_id is dropped.", at_least="0"
+    )
+    future_tolerance: timedelta = period(
+        "5m", "How far an event may lie ahead of its record's timestamp.", at_least="0"
+    )
+    max_event_bytes: int = setting(256 * 1024, "Largest accepted event.", at_least=1024, at_most=900_000)
+    session_gap: timedelta = period("30m", "Silence that ends a session without session_id.", at_least="1s")
+    recent_items: int = setting(10, "Items remembered per user, newest first.", at_least=1, at_most=64)
+
+
+@dataclass(frozen=True)
+class Churn(Section):
+    """What churn means and how it is learned."""
+
+    horizon: timedelta = period("28d", "A user churned when no activity follows within it.", at_least="1h")
+    check_interval: timedelta = period("1d", "Every active user is scored once per interval.", at_least="1m")
+    landmark_interval: timedelta = period(
+        "7d", "Time between two training landmarks of a user.", at_least="1m"
+    )
+    hazard_step: timedelta = period("7d", "Window of the short label that matures sooner.", at_least="1m")
+    min_labels: int = setting(100, "Labels of each class before scores come from the model.", at_least=1)
+
+
+@dataclass(frozen=True)
+class Alerts(Section):
+    """When a churn alert is raised."""
+
+    alert_threshold: float | None = setting(
+        None,
+        "Probability at which to alert. Unset: found online from alert_budget.",
+        at_least=0.0,
+        at_most=1.0,
+    )
+    alert_budget: float = setting(
+        100.0, "Users a day to alert at most, where the threshold is found.", at_least=0.0
+    )
+    alert_cooldown: timedelta = period("14d", "Least time between two alerts of a user.", at_least="0")
+
+
+@dataclass(frozen=True)
+class Recommendations(Section):
+    """Co-occurrence, lists and their policy."""
+
+    list_length: int = setting(20, "Items of a list.", at_least=1, at_most=200)
+    slots: int = setting(128, "Partners kept per item.", at_least=4, at_most=1024)
+    half_life: timedelta = period("10d", "Time in which an item pair loses half its weight.", at_least="1h")
+    pair_distance: int = setting(
+        10, "Farthest two touches of a session that make a pair.", at_least=1, at_most=64
+    )
+    partners_published: int = setting(
+        50, "Partners of an item in its broadcast row.", at_least=1, at_most=500
+    )
+    publish_interval: timedelta = period(
+        "10m",
+        "Event time after which a changed item row is published anyway.",
+    )
+    repurchase_window: timedelta = period("30d", "Bought items stay out of lists for it.", at_least="0")
+    ranker_examples_per_second: float = setting(
+        50.0, "Ranker examples a live worker sends at most.", at_least=0.0
+    )
+
+
+@dataclass(frozen=True)
+class Http(Section):
+    """The lookup and metrics server of a worker."""
+
+    http_host: str = setting("127.0.0.1", "Address to listen on; 0.0.0.0 in a container.")
+    http_port: int = setting(6066, "Port to listen on; 0 takes a free one.", at_least=0, at_most=65_535)
+    advertised_url: str = setting("", "URL under which other workers reach this one. Empty: host and port.")
+    api_token: Secret = setting(Secret(), "Bearer token that lookups must show. Empty: none is asked for.")
+
+
+@dataclass(frozen=True)
+class Files(Section):
+    """Where downloads go."""
+
+    cache_dir: Path = setting(
+        Path("~/.cache/keepstream").expanduser(), "Directory in which downloaded data sets are kept."
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All sections, read once and passed on explicitly."""
+
+    broker: Broker = field(default_factory=Broker)
+    topics: Topics = field(default_factory=Topics)
+    engine: Engine = field(default_factory=Engine)
+    clock: Clock = field(default_factory=Clock)
+    events: Events = field(default_factory=Events)
+    churn: Churn = field(default_factory=Churn)
+    alerts: Alerts = field(default_factory=Alerts)
+    recommendations: Recommendations = field(default_factory=Recommendations)
+    http: Http = field(default_factory=Http)
+    files: Files = field(default_factory=Files)
