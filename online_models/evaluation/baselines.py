@@ -1,0 +1,213 @@
+"""Simple recommenders that learn from every touch: what the model must beat on the same cases.
+
+References
+----------
+.. [1] Ludewig, Jannach, 2018. Evaluation of session-based recommendation algorithms (AR and SR).
+.. [2] Manku, Motwani, 2002. Approximate frequency counts over data streams (rows are cut in this spirit).
+"""
+
+from abc import ABC, abstractmethod
+from heapq import nlargest
+from operator import itemgetter
+from typing import ClassVar, Final
+
+from online_models.errors import InvalidParameterError
+
+_ROW_LIMIT: Final = 1000
+_KEPT: Final = 500
+_BY_WEIGHT: Final = itemgetter(1)
+
+
+class Baseline(ABC):
+    """A recommender over item ids that ranks for a user before it learns the user's next touch."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def rank(self, subject: str, session: list[int], k: int) -> list[int]:
+        """Return up to `k` item ids, best first.
+
+        Parameters
+        ----------
+        subject
+            Who is about to touch an item.
+        session
+            Items touched so far in the session, oldest first.
+        k
+            Length of the list.
+        """
+
+    @abstractmethod
+    def learn(self, subject: str, session: list[int], item: int) -> None:
+        """Learn that `subject` touched `item` after the touches in `session`."""
+
+
+class Popularity(Baseline):
+    """The items touched most often so far.
+
+    Parameters
+    ----------
+    longest
+        The longest list that will be asked for; the head of the order is kept up to date touch by touch.
+
+    Raises
+    ------
+    InvalidParameterError
+        If `longest` is below 1.
+
+    Examples
+    --------
+    >>> popular = Popularity(longest=2)
+    >>> for item in [5, 6, 7, 7, 6, 7]:
+    ...     popular.learn("u:ann", [], item)
+    >>> popular.rank("u:bob", [], 2), popular.count(5), popular.share(7)
+    ([7, 6], 1, 0.5)
+    """
+
+    name = "popularity"
+
+    def __init__(self, longest: int = 20) -> None:
+        if longest < 1:
+            raise InvalidParameterError(f"longest must be at least 1, got {longest}")
+        self._longest = longest
+        self._counts: dict[int, int] = {}
+        self._total = 0
+        self._head: list[int] = []
+
+    def __len__(self) -> int:
+        """Return the number of items touched so far."""
+        return len(self._counts)
+
+    def count(self, item: int) -> int:
+        """Return how often an item was touched."""
+        return self._counts.get(item, 0)
+
+    def share(self, item: int) -> float:
+        """Return the item's share of all touches."""
+        return self._counts.get(item, 0) / self._total if self._total else 0.0
+
+    def rank(self, subject: str, session: list[int], k: int) -> list[int]:  # noqa: ARG002  # alike for everyone
+        """Return the `k` most popular items, at most `longest`."""
+        return self._head[:k]
+
+    def learn(self, subject: str, session: list[int], item: int) -> None:  # noqa: ARG002  # only counts matter
+        """Count the touch and move the item up where it overtakes others."""
+        counts, head = self._counts, self._head
+        count = counts[item] = counts.get(item, 0) + 1
+        self._total += 1
+        if item in head:
+            place = head.index(item)
+        elif len(head) < self._longest:
+            place = len(head)
+            head.append(item)
+        elif count > counts[head[-1]]:
+            place = len(head) - 1
+            head[place] = item
+        else:
+            return
+        while place and counts[head[place - 1]] < count:
+            head[place] = head[place - 1]
+            place -= 1
+        head[place] = item
+
+
+class _Rows:
+    """Weights of partner items by item; a row that grows too long keeps its heavier half [2]_."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, dict[int, float]] = {}
+
+    def add(self, item: int, partner: int, weight: float) -> None:
+        row = self._rows.setdefault(item, {})
+        row[partner] = row.get(partner, 0.0) + weight
+        if len(row) > _ROW_LIMIT:
+            self._rows[item] = dict(nlargest(_KEPT, row.items(), key=_BY_WEIGHT))
+
+    def best(self, item: int, k: int) -> list[int]:
+        return [partner for partner, _ in nlargest(k, self._rows.get(item, {}).items(), key=_BY_WEIGHT)]
+
+
+class AssociationRules(Baseline):
+    """AR [1]_: the items most often in one session with the item touched last, before or after it.
+
+    Parameters
+    ----------
+    reach
+        How many distinct earlier items of the session a touch is paired with.
+    """
+
+    name = "co-occurrence (AR)"
+
+    def __init__(self, reach: int = 50) -> None:
+        if reach < 1:
+            raise InvalidParameterError(f"reach must be at least 1, got {reach}")
+        self._reach = reach
+        self._rows = _Rows()
+
+    def rank(self, subject: str, session: list[int], k: int) -> list[int]:  # noqa: ARG002  # the session decides
+        """Return the last item's most frequent companions."""
+        return self._rows.best(session[-1], k) if session else []
+
+    def learn(self, subject: str, session: list[int], item: int) -> None:  # noqa: ARG002  # the session decides
+        """Count the pair with every distinct earlier item, once a session."""
+        if item in session:
+            return
+        for earlier in list(dict.fromkeys(reversed(session)))[: self._reach]:
+            self._rows.add(earlier, item, 1.0)
+            self._rows.add(item, earlier, 1.0)
+
+
+class SequentialRules(Baseline):
+    """SR [1]_: the items that follow the item touched last, one k steps later counting 1/k.
+
+    Parameters
+    ----------
+    reach
+        How many steps back a touch is paired.
+    """
+
+    name = "co-occurrence (SR)"
+
+    def __init__(self, reach: int = 10) -> None:
+        if reach < 1:
+            raise InvalidParameterError(f"reach must be at least 1, got {reach}")
+        self._reach = reach
+        self._rows = _Rows()
+
+    def rank(self, subject: str, session: list[int], k: int) -> list[int]:  # noqa: ARG002  # the session decides
+        """Return what followed the last item."""
+        return self._rows.best(session[-1], k) if session else []
+
+    def learn(self, subject: str, session: list[int], item: int) -> None:  # noqa: ARG002  # the session decides
+        """Add one over the distance to every pair with an earlier touch within reach."""
+        for step, earlier in enumerate(reversed(session[-self._reach :]), 1):
+            if earlier != item:
+                self._rows.add(earlier, item, 1.0 / step)
+
+
+class OwnHistory(Baseline):
+    """The user's own items over all sessions, by how often they were touched, then how lately.
+
+    Examples
+    --------
+    >>> own = OwnHistory()
+    >>> for item in [1, 2, 1, 3]:
+    ...     own.learn("u:ann", [], item)
+    >>> own.rank("u:ann", [], 3), own.rank("u:bob", [], 3)
+    ([1, 3, 2], [])
+    """
+
+    name = "own history"
+
+    def __init__(self) -> None:
+        self._touches: dict[str, dict[int, int]] = {}
+
+    def rank(self, subject: str, session: list[int], k: int) -> list[int]:  # noqa: ARG002  # all sessions count
+        """Return the user's most touched items."""
+        own = self._touches.get(subject, {})
+        return [item for item, _ in nlargest(k, reversed(own.items()), key=_BY_WEIGHT)]
+
+    def learn(self, subject: str, session: list[int], item: int) -> None:  # noqa: ARG002  # all sessions count
+        """Count the touch and remember it as the latest."""
+        own = self._touches.setdefault(subject, {})
+        own[item] = own.pop(item, 0) + 1

@@ -1,0 +1,101 @@
+"""The simple recommenders against their definitions."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from online_models.errors import InvalidParameterError
+from online_models.evaluation.baselines import AssociationRules, OwnHistory, Popularity, SequentialRules
+
+sessions = st.lists(st.lists(st.integers(1, 6), min_size=1, max_size=8), min_size=1, max_size=6)
+
+
+def learned(baseline, sessions):
+    for number, session in enumerate(sessions):
+        for place, item in enumerate(session):
+            baseline.learn(f"u:{number}", session[:place], item)
+    return baseline
+
+
+def weights_in_order(listed, weights):
+    return [round(weights[item], 9) for item in listed]
+
+
+class TestPopularity:
+    @given(st.lists(st.integers(1, 9), max_size=200), st.integers(1, 12))
+    def test_lists_the_largest_counts_at_any_time(self, touches, longest):
+        popular, counts = Popularity(longest), Counter()
+        for item in touches:
+            popular.learn("u:x", [], item)
+            counts[item] += 1
+            listed = popular.rank("u:x", [], longest)
+            assert len(set(listed)) == len(listed)
+            assert [counts[i] for i in listed] == [count for _, count in counts.most_common(longest)]
+            assert popular.share(item) == counts[item] / counts.total()
+        assert len(popular) == len(counts)
+
+
+class TestAssociationRules:
+    @given(sessions)
+    def test_counts_sessions_with_both_items(self, sessions):
+        rules = learned(AssociationRules(), sessions)
+        for last in range(1, 7):
+            shared = Counter(
+                item for session in sessions if last in session for item in set(session) if item != last
+            )
+            listed = rules.rank("u:x", [last], 6)
+            assert set(listed) == set(shared)
+            assert weights_in_order(listed, shared) == sorted(shared.values(), reverse=True)
+
+
+class TestSequentialRules:
+    @given(sessions, st.integers(1, 4))
+    def test_adds_one_over_the_distance(self, sessions, reach):
+        rules = learned(SequentialRules(reach), sessions)
+        for last in range(1, 7):
+            weights = Counter()
+            for session in sessions:
+                for place, item in enumerate(session):
+                    for distance in range(1, reach + 1):
+                        if place >= distance and session[place - distance] == last != item:
+                            weights[item] += 1 / distance
+            listed = rules.rank("u:x", [3, last], 6)
+            assert set(listed) == set(weights)
+            assert weights_in_order(listed, weights) == pytest.approx(
+                sorted(weights.values(), reverse=True), abs=1e-6
+            )
+
+
+class TestRows:
+    def test_a_row_keeps_its_heavy_partners_when_it_is_cut(self):
+        rules = SequentialRules()
+        for _ in range(3):
+            rules.learn("u:x", [1], 2)
+        for item in range(10, 3000):
+            rules.learn("u:x", [1], item)
+        assert rules.rank("u:x", [1], 1) == [2]
+        assert len(rules.rank("u:x", [1], 5000)) <= 1000
+
+
+class TestOwnHistory:
+    @given(st.lists(st.integers(1, 5), max_size=30))
+    def test_orders_by_count_then_recency(self, touches):
+        own = OwnHistory()
+        for item in touches:
+            own.learn("u:ann", [], item)
+        counts, last = Counter(touches), {item: place for place, item in enumerate(touches)}
+        assert own.rank("u:ann", [], 9) == sorted(counts, key=lambda item: (-counts[item], -last[item]))
+
+
+@pytest.mark.parametrize("kind", [Popularity, AssociationRules, SequentialRules])
+def test_sizes_are_checked(kind):
+    with pytest.raises(InvalidParameterError, match="must be at least 1, got 0"):
+        kind(0)
+
+
+@pytest.mark.parametrize("kind", [Popularity, AssociationRules, SequentialRules, OwnHistory])
+def test_an_empty_past_gives_an_empty_list(kind):
+    assert kind().rank("u:ann", [], 5) == []
+    assert kind().rank("u:ann", [1], 5) == []
