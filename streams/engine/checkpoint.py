@@ -152,8 +152,8 @@ class Committer:
         Raises
         ------
         FencedError
-            The membership or the producer is no longer valid. Whether the transaction took place is settled by
-            the next `open`.
+            The membership or the producer is no longer valid. Whether the transaction took place is settled
+            by the next `open`.
         CommitError
             It cannot succeed as it is.
         """

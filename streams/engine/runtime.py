@@ -1,0 +1,439 @@
+"""Drives the partitions of one worker: assignment, restore, batches, checkpoints, poison, stop."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from online_models.errors import CorruptStateError
+from streams.engine.checkpoint import ClashError, Committer, Work
+from streams.engine.handler import Handler
+from streams.engine.membership import Membership
+from streams.engine.observer import Observer
+from streams.engine.partition import Partition, RecordBatch, TopicPartition
+from streams.engine.restore import RestoreCancelledError, Restorer
+from streams.engine.transport import EngineApp
+from streams.errors import EngineError, FencedError
+
+log = logging.getLogger(__name__)
+
+_RESTORE_THREADS = 4
+_MAX_POISONED_IN_A_ROW = 20
+_REJOIN_S = (1.0, 2.0, 4.0, 8.0)
+_FENCED_PRODUCER_LIMIT = 5
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """How the engine commits and when it gives up; durations in seconds.
+
+    Parameters
+    ----------
+    instance
+        Name of this worker in its group; static membership and transactional id derive from it.
+    checkpoint_interval_s
+        Shortest time between two transactions; longer when a commit takes longer.
+    transaction_timeout_s, commit_deadline_s, restore_deadline_s, revoke_deadline_s, stop_deadline_s
+        When the broker, a commit, a restore, a checkpoint at revocation and a stop are given up.
+    max_pending_records, max_pending_bytes
+        Applied records, and bytes of outputs, above which applying waits for the next checkpoint.
+    accept_gap
+        Go on where a log no longer holds the committed position.
+    live_clock
+        Advance partitions that have read to the end by the wall clock.
+    """
+
+    instance: str
+    checkpoint_interval_s: float = 0.1
+    transaction_timeout_s: float = 10.0
+    commit_deadline_s: float = 120.0
+    restore_deadline_s: float = 60.0
+    revoke_deadline_s: float = 20.0
+    stop_deadline_s: float = 15.0
+    max_pending_records: int = 50_000
+    max_pending_bytes: int = 64 * 1024 * 1024
+    accept_gap: bool = False
+    live_clock: bool = False
+
+
+class AgentSpec(NamedTuple):
+    """One agent: where it reads, where its state lies, and what handles a partition."""
+
+    name: str
+    source: str
+    changelog: str
+    handler: Callable[[int], Handler]
+
+
+class Runtime:
+    """The engine of one worker; everything here runs in the app's event loop.
+
+    Parameters
+    ----------
+    app
+        The Faust app; its id is the consumer group.
+    settings
+        How to commit and when to give up.
+    broker
+        confluent-kafka settings that reach the broker.
+    observer
+        Told of everything measured.
+    clock_ms
+        Wall clock, epoch milliseconds; used by the live clock only.
+    """
+
+    def __init__(
+        self,
+        app: EngineApp,
+        settings: EngineSettings,
+        broker: Mapping[str, str | int],
+        *,
+        observer: Observer | None = None,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self.app, self.settings = app, settings
+        self.observer = observer or Observer()
+        self.failure: BaseException | None = None
+        self.failed = asyncio.Event()
+        self._clock_ms = clock_ms
+        self._agents: dict[str, AgentSpec] = {}
+        self._partitions: dict[TopicPartition, Partition] = {}
+        self._membership: Membership | None = None
+        self._joined: Membership | None = None
+        self._frozen = True
+        self._stopping = False
+        self._fenced_in_a_row = 0
+        self._commit_lock = asyncio.Lock()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._full = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._commit_thread = ThreadPoolExecutor(1, "commit")
+        self._restore_threads = ThreadPoolExecutor(_RESTORE_THREADS, "restore")
+        self._committer = Committer(
+            broker,
+            f"{app.conf.id}-{settings.instance}",
+            transaction_timeout_s=settings.transaction_timeout_s,
+            deadline_s=settings.commit_deadline_s,
+            observer=self.observer,
+        )
+        self._restorer = Restorer(broker, settings.restore_deadline_s, settings.accept_gap, self.observer)
+        app.runtime = self
+        app.task(self._checkpoints)
+        if settings.live_clock:
+            app.task(self._ticks)
+
+    def agent(self, name: str, source: str, changelog: str, handler: Callable[[int], Handler]) -> None:
+        """Feed the partitions of `source` to a handler each, whose state lies in `changelog`."""
+        self._agents[source] = AgentSpec(name, source, changelog, handler)
+        channel = self.app.topic(
+            source,
+            key_type=bytes,
+            value_type=bytes,
+            key_serializer="raw",
+            value_serializer="raw",
+            acks=False,  # offsets are kept by the engine
+        )
+
+        async def process(stream: Any) -> None:
+            async for batch in stream:
+                await self._process(name, batch)
+
+        process.__name__ = name
+        self.app.agent(channel, name=name)(process)
+
+    # -- what may be read ---------------------------------------------------------------------------------
+
+    def partitions(self) -> list[Partition]:
+        """Return the partitions held now, restored or not."""
+        return list(self._partitions.values())
+
+    def readable(self) -> list[Partition]:
+        """Return the partitions that may be fetched now: assigned, restored, not frozen."""
+        return [] if self._frozen else [p for p in self._partitions.values() if p.opened]
+
+    @property
+    def ready(self) -> bool:
+        """Whether an assignment came and every partition of it is restored."""
+        return not self._frozen and self._membership is not None and all(p.opened for p in self.partitions())
+
+    @property
+    def membership(self) -> Membership | None:
+        """The membership under which partitions are held now."""
+        return self._membership
+
+    # -- assignment ---------------------------------------------------------------------------------------
+
+    def joined(self, membership: Membership) -> None:
+        """Note the membership; called in the consumer's thread, in the coordinator's callback."""
+        self._joined = membership
+
+    def freeze(self) -> None:
+        """Stop applying: a rebalance has begun."""
+        self._frozen = True
+
+    async def revoked(self) -> None:
+        """Checkpoint once more before the worker rejoins; drop everything where that does not succeed."""
+        if self._stopping:
+            return
+        await self._last_checkpoint(self.settings.revoke_deadline_s, "revocation")
+
+    def assigned(self, assigned: set[TopicPartition]) -> None:
+        """Take an assignment in: keep what stayed ours without a break, restore the rest."""
+        if self._stopping:
+            return
+        joined, self._frozen = self._joined, False
+        if joined is None or not joined.may_commit:
+            log.warning("assignment without a valid membership: %s", joined)
+            self._drop_all()
+            return
+        owned = {tp for tp in assigned if tp.topic in self._agents}
+        unbroken = joined.continues(self._membership)
+        for partition in self.partitions():
+            if partition.source in owned and unbroken:
+                partition.rewind()
+            else:
+                self._drop(partition)
+        self._membership = joined
+        log.info("generation %d: %d partitions", joined.generation, len(owned))
+        for source in owned:
+            if source not in self._partitions:
+                self._open(source)
+
+    def _drop(self, partition: Partition) -> None:
+        partition.drop()
+        self._partitions.pop(partition.source, None)
+        self.observer.dropped(partition.source)
+
+    def _drop_all(self) -> None:
+        self._membership = None
+        for partition in self.partitions():
+            self._drop(partition)
+        self._make_room()
+
+    def _open(self, source: TopicPartition) -> Partition:
+        spec = self._agents[source.topic]
+        partition = Partition(source, spec.changelog, spec.handler(source.partition))
+        self._partitions[source] = partition
+        self._spawn(self._restore(partition))
+        return partition
+
+    async def _restore(self, partition: Partition) -> None:
+        try:
+            # A commit of our own in flight must have a known outcome first: no fence helps against oneself.
+            async with self._commit_lock:
+                if not self._committer.is_open:
+                    await self._in_commit_thread(self._committer.open)
+            if partition.dropped:
+                return
+            loop = asyncio.get_running_loop()
+            position = await loop.run_in_executor(self._restore_threads, self._restorer.restore, partition)
+        except RestoreCancelledError:
+            return
+        except FencedError as error:
+            self._fenced(error)
+            return
+        if not partition.dropped:
+            partition.open(position)
+
+    # -- work ---------------------------------------------------------------------------------------------
+
+    async def _process(self, name: str, batch: RecordBatch) -> None:
+        """Apply one batch, unless it is void or does not continue the last applied one."""
+        partition = batch.partition
+        await self._room.wait()
+        if self._frozen or not batch.current:
+            return
+        if batch.start != partition.position:
+            log.info("%s: batch starts at %d, state at %d", partition.source, batch.start, partition.position)
+            self.observer.rewound(partition.source)
+            partition.rewind()
+            return
+        began = time.monotonic()
+        for records, end in partition.pieces(batch):
+            try:
+                if records[0].offset in partition.poisoned:
+                    outputs = partition.handler.poison(records[0], partition.poisoned[records[0].offset])
+                    self.observer.poisoned(name)
+                else:
+                    outputs = partition.handler.apply(records)
+            except Exception as error:  # noqa: BLE001  # whatever a handler raises, its state is half applied
+                self._failed_in_apply(name, batch, [r.offset for r in records], error)
+                return
+            partition.applied(len(records), outputs, end)
+        self.observer.applied(name, len(batch.records), time.monotonic() - began)
+        if self._over_bounds():
+            self._room.clear()
+            self._full.set()
+
+    def _failed_in_apply(self, name: str, batch: RecordBatch, offsets: list[int], error: Exception) -> None:
+        """Throw the half-applied state away and restore; replay the batch record by record."""
+        partition = batch.partition
+        self.observer.failed(name)
+        if isinstance(error, CorruptStateError | EngineError):
+            self.fail(error)
+            return
+        log.error(
+            "%s: applying offsets %d to %d raised", partition.source, offsets[0], offsets[-1], exc_info=error
+        )
+        poisoned = dict(partition.poisoned)
+        if partition.suspect is not None and len(offsets) == 1:
+            poisoned[offsets[0]] = error
+        if len(poisoned) >= _MAX_POISONED_IN_A_ROW:
+            self.fail(EngineError(f"{name}: {len(poisoned)} records in a row raised, last {error!r}"))
+            return
+        self._drop(partition)
+        fresh = self._open(partition.source)
+        fresh.suspect = (batch.start, max(batch.end, (partition.suspect or (0, 0))[1]))
+        fresh.poisoned = poisoned
+
+    async def out_of_range(self, sources: Iterable[TopicPartition]) -> None:
+        """Handle a fetch the log could not serve: check whether the position is really gone."""
+        for source in sources:
+            partition = self._partitions.get(source)
+            if partition is None or not partition.opened:
+                continue
+            # A restore compares the position with the log's ends, and says what is lost.
+            log.warning("%s: the log does not serve offset %d", source, partition.fetch_next)
+            await self.checkpoint()
+            if not partition.dropped:
+                self._drop(partition)
+                self._open(source)
+
+    def _over_bounds(self) -> bool:
+        held = self.partitions()
+        return (
+            sum(p.pending_records for p in held) >= self.settings.max_pending_records
+            or sum(p.output_bytes for p in held) >= self.settings.max_pending_bytes
+        )
+
+    def _make_room(self) -> None:
+        self._full.clear()
+        self._room.set()
+
+    async def _ticks(self) -> None:
+        """Advance partitions that have read to the end by the wall clock."""
+        while not self._stopping:
+            await asyncio.sleep(1.0)
+            now = self._clock_ms()
+            for partition in self.readable():
+                idle = partition.position == partition.issued_end == partition.fetch_next
+                if partition.caught_up and idle and self._room.is_set():
+                    outputs = partition.handler.tick(now)
+                    if outputs:
+                        partition.add_outputs(outputs)
+                        partition.moved = True
+
+    # -- checkpoints --------------------------------------------------------------------------------------
+
+    async def _checkpoints(self) -> None:
+        pause = self.settings.checkpoint_interval_s
+        while not self._stopping:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._full.wait(), pause)
+            began = time.monotonic()
+            if not self._frozen:
+                await self.checkpoint()
+            pause = max(self.settings.checkpoint_interval_s, time.monotonic() - began)
+
+    async def checkpoint(self) -> None:
+        """Commit what moved since the last checkpoint, in one transaction."""
+        async with self._commit_lock:
+            membership = self._membership
+            moved = [p for p in self.partitions() if p.opened and p.moved]
+            if not moved or membership is None:
+                self._make_room()
+                return
+            try:
+                work = [
+                    Work(p.source, p.changelog, p.take_outputs(), p.handler.dirty_rows(), p.position)
+                    for p in moved
+                ]
+                self._make_room()
+                await self._in_commit_thread(self._committer.commit, work, membership)
+            except FencedError as error:
+                self._fenced(error)
+            except Exception as error:  # noqa: BLE001  # a checkpoint that cannot be written ends the worker
+                self.fail(error)
+            else:
+                self._fenced_in_a_row = 0
+
+    async def _last_checkpoint(self, deadline_s: float, occasion: str) -> None:
+        """Checkpoint within a deadline; after it everything is dropped, the commit goes on under its lock.
+
+        The commit is never cancelled: whoever restores next waits for the lock, and so for its outcome.
+        """
+        commit = asyncio.ensure_future(self.checkpoint())
+        _, late = await asyncio.wait({commit}, timeout=deadline_s)
+        if late:
+            log.warning("no checkpoint within %.0f s at %s", deadline_s, occasion)
+            self._drop_all()
+
+    async def _in_commit_thread(self, call: Callable[..., None], *args: object) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._commit_thread, call, *args)
+
+    def _fenced(self, error: FencedError) -> None:
+        """Drop everything and wait for the next assignment; a clash of instance names ends the worker."""
+        self.observer.fenced(type(error).__name__)
+        self._drop_all()
+        if self._stopping:
+            return
+        self._fenced_in_a_row += 1
+        if isinstance(error, ClashError) or self._fenced_in_a_row > _FENCED_PRODUCER_LIMIT:
+            self.fail(
+                EngineError(
+                    f"instance {self.settings.instance!r} is used by another worker as well ({error}); "
+                    "give each worker its own --instance"
+                )
+            )
+            return
+        log.warning("dropped all partitions: %s", error)
+        self._spawn(self._adopt_again(self._joined, self._fenced_in_a_row))
+
+    async def _adopt_again(self, joined: Membership | None, tries: int) -> None:
+        """Restore what the group still counts as ours where no rebalance follows."""
+        await asyncio.sleep(_REJOIN_S[min(tries, len(_REJOIN_S)) - 1])
+        if self._frozen or self._stopping or self._membership is not None or self._joined is not joined:
+            return
+        self.assigned({TopicPartition(*tp) for tp in self.app.consumer.assignment()})
+
+    # -- the end ------------------------------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+
+        def done(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                self.fail(error)
+
+        task.add_done_callback(done)
+
+    def fail(self, error: BaseException) -> None:
+        """Stop the worker for a reason that trying again does not mend; nothing half done is committed."""
+        if self.failure is not None or self._stopping:
+            return
+        log.error("stopping: %s", error, exc_info=None if isinstance(error, EngineError) else error)
+        self.failure = error
+        self._drop_all()
+        self.failed.set()
+
+    async def stop(self) -> None:
+        """Checkpoint what was applied and let go; called before Faust stops its consumer."""
+        if self._stopping:
+            return
+        self._frozen = True
+        if self.failure is None:
+            await self._last_checkpoint(self.settings.stop_deadline_s, "stop")
+        self._stopping = True
+        self._drop_all()
+        for task in list(self._tasks):
+            task.cancel()
+        self._commit_thread.shutdown(wait=False, cancel_futures=True)
+        self._restore_threads.shutdown(wait=False, cancel_futures=True)
+        self._committer.close()
