@@ -1,0 +1,52 @@
+"""The topics: one table of them, how a broker's differ from it, and their creation.
+
+No topic name is written anywhere else.
+"""
+
+from streams.topics.admin import check, create, ensure, list_existing
+from streams.topics.check import Existing, Mismatch, differences, partition_count
+from streams.topics.table import (
+    ALERTS,
+    DEAD_LETTERS,
+    EVENTS,
+    EXAMPLES,
+    ITEM_PAIRS,
+    ITEMS_CHANGELOG,
+    MAX_INTERNAL_BYTES,
+    MODELS,
+    NEIGHBOURS,
+    RECOMMENDATIONS,
+    SCORES,
+    TOPICS,
+    TRAINER_CHANGELOG,
+    USERS_CHANGELOG,
+    WORKERS,
+    Topic,
+)
+
+__all__ = [
+    "ALERTS",
+    "DEAD_LETTERS",
+    "EVENTS",
+    "EXAMPLES",
+    "ITEMS_CHANGELOG",
+    "ITEM_PAIRS",
+    "MAX_INTERNAL_BYTES",
+    "MODELS",
+    "NEIGHBOURS",
+    "RECOMMENDATIONS",
+    "SCORES",
+    "TOPICS",
+    "TRAINER_CHANGELOG",
+    "USERS_CHANGELOG",
+    "WORKERS",
+    "Existing",
+    "Mismatch",
+    "Topic",
+    "check",
+    "create",
+    "differences",
+    "ensure",
+    "list_existing",
+    "partition_count",
+]

@@ -1,0 +1,192 @@
+"""The one table of topics: names, partitions, retention and purpose are written nowhere else."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from streams.settings import FOREVER, Settings, milliseconds
+
+MAX_INTERNAL_BYTES: Final = 8 * 2**20
+"""Largest record of the topics whose records workers put together: columns of a batch, model snapshots."""
+
+_COMPACTION: Final = {
+    # Small segments, rolled hourly: only closed ones are compacted, and a restore reads all of the rest.
+    "segment.bytes": str(64 * 2**20),
+    "segment.ms": "3600000",
+    "min.cleanable.dirty.ratio": "0.2",
+    # A reader that lies up to a day behind still sees every deletion.
+    "delete.retention.ms": "86400000",
+}
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One line of the table.
+
+    Parameters
+    ----------
+    name
+        Name without the prefix.
+    purpose
+        What it holds, in a few words.
+    key, value
+        What key and value are; the value names its schema where it has one.
+    partitions
+        ``"events"``: as many as the event topic; ``"one"``: a single one.
+    retention
+        The setting that says how long records stay; None keeps the newest record of every key for ever.
+    internal
+        Whether only workers read and write it.
+    """
+
+    name: str
+    purpose: str
+    key: str
+    value: str
+    partitions: Literal["events", "one"]
+    retention: str | None
+    internal: bool = False
+
+    @property
+    def compacted(self) -> bool:
+        """Whether the newest record of every key is kept."""
+        return self.retention is None
+
+    def full_name(self, settings: Settings) -> str:
+        """Return the name with the prefix of the settings."""
+        return settings.broker.topic_prefix + self.name
+
+    def configs(self, settings: Settings) -> dict[str, str]:
+        """Return the topic configuration to create it with.
+
+        >>> EVENTS.configs(Settings())["retention.ms"], MODELS.configs(Settings())["cleanup.policy"]
+        ('604800000', 'compact')
+        """
+        keep = FOREVER if self.retention is None else getattr(settings.topics, self.retention)
+        configs = {
+            "cleanup.policy": "compact" if self.compacted else "delete",
+            "retention.ms": "-1" if keep == FOREVER else str(milliseconds(keep)),
+        }
+        if self.compacted:
+            configs |= _COMPACTION
+        if self.internal or self is DEAD_LETTERS:
+            # A dead letter is the largest event there may be, and its headers.
+            configs["max.message.bytes"] = str(MAX_INTERNAL_BYTES)
+        if self is EVENTS:
+            # Retention and the test for events from the future go by the broker's clock, not a producer's.
+            configs["message.timestamp.type"] = "LogAppendTime"
+        if settings.topics.replication_factor > 2:
+            configs["min.insync.replicas"] = str(settings.topics.replication_factor - 1)
+        return configs
+
+
+EVENTS: Final = Topic(
+    "clickstream.events.v1", "events in", "user_id", "Event (JSON)", "events", "event_retention"
+)
+DEAD_LETTERS: Final = Topic(
+    "clickstream.events.v1.dlq",
+    "rejected events, untouched, the reason in headers",
+    "the event's",
+    "the event's bytes",
+    "events",
+    "dead_letter_retention",
+)
+RECOMMENDATIONS: Final = Topic(
+    "recommendations.v1",
+    "a fresh list per user",
+    "subject",
+    "Recommendation (JSON)",
+    "events",
+    "output_retention",
+)
+ALERTS: Final = Topic(
+    "churn.alerts.v1",
+    "who leaves, why, what to do",
+    "subject",
+    "ChurnAlert (JSON)",
+    "events",
+    "output_retention",
+)
+SCORES: Final = Topic(
+    "churn.scores.v1", "last score of a user", "subject", "ChurnScore (JSON)", "events", None
+)
+NEIGHBOURS: Final = Topic(
+    "item.neighbours.v1",
+    "what follows and precedes an item",
+    "item_id",
+    "ItemNeighbours (JSON)",
+    "events",
+    None,
+)
+ITEM_PAIRS: Final = Topic(
+    "keepstream.item-pairs.v1",
+    "touches and pairs on their way to the items' partitions",
+    "none",
+    "PairBatch (msgpack)",
+    "events",
+    "internal_retention",
+    internal=True,
+)
+EXAMPLES: Final = Topic(
+    "keepstream.examples.v1",
+    "matured training examples",
+    "none",
+    "ExampleBatch (msgpack)",
+    "one",
+    "internal_retention",
+    internal=True,
+)
+MODELS: Final = Topic(
+    "keepstream.models.v1", "model snapshots", "model name", "snapshot (msgpack)", "one", None, internal=True
+)
+WORKERS: Final = Topic(
+    "keepstream.workers.v1",
+    "workers and their partitions",
+    "instance",
+    "Worker (JSON)",
+    "one",
+    None,
+    internal=True,
+)
+USERS_CHANGELOG: Final = Topic(
+    "keepstream.users.changelog.v1",
+    "state and position of the users' partitions",
+    "row key",
+    "row (bytes)",
+    "events",
+    None,
+    internal=True,
+)
+ITEMS_CHANGELOG: Final = Topic(
+    "keepstream.items.changelog.v1",
+    "state and position of the items' partitions",
+    "row key",
+    "row (bytes)",
+    "events",
+    None,
+    internal=True,
+)
+TRAINER_CHANGELOG: Final = Topic(
+    "keepstream.trainer.changelog.v1",
+    "state and position of the trainer",
+    "row key",
+    "row (bytes)",
+    "one",
+    None,
+    internal=True,
+)
+
+TOPICS: Final = (
+    EVENTS,
+    DEAD_LETTERS,
+    RECOMMENDATIONS,
+    ALERTS,
+    SCORES,
+    NEIGHBOURS,
+    ITEM_PAIRS,
+    EXAMPLES,
+    MODELS,
+    WORKERS,
+    USERS_CHANGELOG,
+    ITEMS_CHANGELOG,
+    TRAINER_CHANGELOG,
+)
