@@ -32,7 +32,7 @@ class Histories:
 
     def __len__(self) -> int:
         """Return the number of users."""
-        return self.items.shape[0]
+        return len(self.items)
 
     def take(self, rows: Int64s | slice) -> Self:
         """Return the given users' histories."""

@@ -123,9 +123,9 @@ class PairBatch:
         """Return the given touches and pairs (ascending) as a batch with the ids it needs only."""
         touch_item, owner, partner = self.touch_item[touches], self.owner[pairs], self.partner[pairs]
         used, index = np.unique(np.concatenate((touch_item, owner, partner)), return_inverse=True)
-        index = index.astype(np.uint32)
+        columns = index.astype(np.uint32)
         bounds = [touch_item.size, touch_item.size + owner.size]
-        touch_item, owner, partner = np.split(index, bounds)
+        touch_item, owner, partner = np.split(columns, bounds)
         spoken, category = np.unique(self.touch_category[touches], return_inverse=True)
         unknown_first = spoken.size == 0 or spoken[0] != 0
         categories = [self.categories[i] for i in spoken.tolist()]
@@ -247,8 +247,8 @@ def pairs_from_touches(
     touch, step = np.nonzero(previous)
     earlier = previous[touch, step]
     later = item_hash[touch]
-    hashes, index = np.unique(np.concatenate((item_hash, earlier)), return_inverse=True)
-    index = index.astype(np.uint32)
+    hashes, inverse = np.unique(np.concatenate((item_hash, earlier)), return_inverse=True)
+    index = inverse.astype(np.uint32)
     first, second = index[item_hash.size :], index[: item_hash.size][touch]
     distance = (step + 1).astype(np.int8)
     both = np.ones(2 * touch.size, np.bool_)

@@ -1,0 +1,305 @@
+"""The items' store: decayed pair weights, popularity and exact touches of every item of a partition."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from online_models.events import Int64s, UInt64s, hash_id
+from online_models.items.decay import ForwardDecay
+from online_models.items.names import NAME_KEY, Names
+from online_models.items.neighbours import NeighbourRow, lag1_shares
+from online_models.items.pairs import PairBatch
+from online_models.items.publishing import Throttle
+from online_models.items.settings import CooccurrenceSettings
+from online_models.items.slots import (
+    BACKWARD,
+    FORWARD,
+    LAG1,
+    WEIGHTS,
+    PairUpdates,
+    count_pairs,
+)
+from online_models.table import Table
+
+ROW_VERSION: Final = 1
+# The largest steps whose increments, summed over years, stay within float32 and float64.
+_WEIGHT_STEP: Final = 32
+_LATELY_STEP: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ItemView:
+    """What the store knows of one item, for lookups.
+
+    Parameters
+    ----------
+    row
+        The item as it would be broadcast now, with all of its partners.
+    slots_used
+        Slots in use.
+    """
+
+    row: NeighbourRow
+    slots_used: int
+
+
+class CooccurrenceStore:
+    """Counts touches and pairs, and says whose neighbours are due for broadcast.
+
+    Counts are exact, weights decay by forward decay; nothing depends on how the log was cut into batches.
+    Rows are keyed by the item's hash, so that a pair counts even when its sender only knew the hash.
+
+    Parameters
+    ----------
+    settings
+        Slots, half-lives and the throttle of publication.
+
+    Examples
+    --------
+    >>> from online_models.events import KIND
+    >>> from online_models.items.pairs import pairs_from_touches
+    >>> a, b = np.uint64(hash_id("a")), np.uint64(hash_id("b"))
+    >>> store = CooccurrenceStore(CooccurrenceSettings())
+    >>> store.apply(pairs_from_touches(
+    ...     item=["a", "b"],
+    ...     item_hash=np.array([a, b]),
+    ...     kind=np.full(2, KIND["view_item"], np.int8),
+    ...     time=np.array([1000, 2000]),
+    ...     category=["toys", ""],
+    ...     price=np.full(2, np.nan),
+    ...     previous=np.array([[0], [a]], np.uint64),
+    ... ))
+    >>> view = store.lookup("a")
+    >>> view.row.touches, view.row.category, view.row.partner_ids
+    (1, 'toys', ['b'])
+    """
+
+    def __init__(self, settings: CooccurrenceSettings) -> None:
+        self.settings = settings
+        self.weight_decay = ForwardDecay(settings.half_life_ms, step=_WEIGHT_STEP)
+        self.lately_decay = ForwardDecay(settings.lately_half_life_ms, step=_LATELY_STEP)
+        self._table = Table(_row_dtype(settings.slots), version=ROW_VERSION)
+        self._row_of: dict[int, int] = {}
+        self._names = Names()
+        self._throttle = Throttle(settings)
+        self._now_ms = 0
+        self.changes = 0
+        """Rows changed so far by this process, repeats included."""
+
+    def __len__(self) -> int:
+        """Return the number of items."""
+        return len(self._table)
+
+    @property
+    def rows(self) -> npt.NDArray[Any]:
+        """The live rows; read only."""
+        return self._table.rows[: self._table.size]
+
+    def apply(self, batch: PairBatch) -> None:
+        """Count touches and pairs, in order."""
+        if not len(batch):
+            return
+        hashes = batch.hashes.tolist()
+        self._names.note(hashes, batch.names)
+        row_of = self._rows_of_batch(batch, hashes)
+        touched, owner = row_of[batch.touch_item], row_of[batch.owner]
+        changed = np.concatenate((touched, owner))
+        self._advance(changed, np.concatenate((batch.touch_time, batch.time)))
+        self._count_touches(batch, touched)
+        if owner.size:
+            self._count_pairs(batch, owner)
+        self._table.touch(changed)
+        self.changes += changed.size
+        self._throttle.changed(changed, self._table.rows.size)
+        if self._names.overgrown:
+            self._sweep_names()
+
+    def publish(self) -> list[NeighbourRow]:
+        """Return the rows due for broadcast and count them as published."""
+        due = self._throttle.due(self._table.rows["touches"], self._now_ms)
+        return self._neighbour_rows(due, self.settings.published_partners) if due.size else []
+
+    def lookup(self, item_id: str) -> ItemView | None:
+        """Return what is known of an item, None where it was never touched."""
+        row = self.row_of(hash_id(item_id))
+        if row < 0:
+            return None
+        described = self._neighbour_rows(np.array([row]), self.settings.slots)[0]
+        return ItemView(described, int(self._table.rows["used"][row]))
+
+    def row_of(self, item_hash: int) -> int:
+        """Return the row of an item, -1 where it has none."""
+        return self._row_of.get(item_hash, -1)
+
+    def rows_of(self, hashes: Sequence[int]) -> list[int]:
+        """Return the rows of items, -1 where they have none."""
+        get = self._row_of.get
+        return [get(value, -1) for value in hashes]
+
+    def name_of(self, value: int) -> str:
+        """Return the id or category name behind a hash, "" where it is not known."""
+        return self._names.get(value)
+
+    def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
+        """Return the rows changed since the last call, encoded, and count them as clean."""
+        return [*self._names.dirty_rows(), *self._table.dirty_rows()]
+
+    def restore(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Load rows as `dirty_rows` returns them; a later row of a key replaces an earlier one.
+
+        Raises
+        ------
+        CorruptStateError
+            When a row has another version or was written with another number of slots.
+        """
+        items: list[tuple[bytes, bytes | None]] = []
+        names: list[tuple[bytes, bytes | None]] = []
+        for row in rows:
+            if row[0].startswith(NAME_KEY):
+                names.append(row)
+            elif not row[0].startswith(b"\0"):
+                items.append(row)
+        self._names.restore(names)
+        self._table.restore(items)
+
+    def restored(self) -> None:
+        """Finish loading: called once, before the first `apply`."""
+        live = self._table.live_rows()
+        rows = self._table.rows
+        self._row_of = dict(zip(rows["hash"][live].tolist(), live.tolist(), strict=True))
+        self._now_ms = int(rows["last_ms"][live].max(initial=0))
+        self.changes = live.size
+        self._throttle.restored(rows["touches"], rows["last_ms"], self._now_ms)
+
+    def _rows_of_batch(self, batch: PairBatch, hashes: Sequence[int]) -> Int64s:
+        """Return (u,) rows of the batch's items, creating those that are touched or own pairs here."""
+        found = np.array(self.rows_of(hashes), np.int64)
+        needed = np.zeros(found.size, np.bool_)
+        needed[batch.touch_item] = True
+        needed[batch.owner] = True
+        missing = np.flatnonzero(needed & (found < 0))
+        if missing.size:
+            values = [hashes[i] for i in missing.tolist()]
+            rows, created = self._table.intern([f"{value:016x}" for value in values])
+            found[missing] = rows
+            self._row_of.update(zip(values, rows.tolist(), strict=True))
+            self._table.rows["hash"][rows] = batch.hashes[missing]
+            self._table.rows["price"][created] = np.nan
+        return found
+
+    def _advance(self, changed: Int64s, time: Int64s) -> None:
+        """Move changed rows to the epochs of their latest update."""
+        rows = self._table.rows
+        self._now_ms = max(self._now_ms, int(time.max()))
+        np.maximum.at(rows["last_ms"], changed, time)
+        latest = rows["last_ms"][changed]
+        for decay, epoch_field, fields in (
+            (self.weight_decay, "epoch", ("popularity", "weights")),
+            (self.lately_decay, "lately_epoch", ("lately",)),
+        ):
+            epoch = decay.epochs(latest)
+            ahead = epoch - rows[epoch_field][changed]
+            if not ahead.any():
+                continue
+            moved, first = np.unique(changed, return_index=True)
+            shift = -ahead[first].astype(np.int32)
+            rows[epoch_field][moved] = epoch[first]
+            for field in fields:
+                held = rows[field][moved]
+                rows[field][moved] = np.ldexp(held, shift.reshape(-1, *[1] * (held.ndim - 1)))
+
+    def _count_touches(self, batch: PairBatch, touched: Int64s) -> None:
+        rows = self._table.rows
+        time = batch.touch_time
+        np.add.at(rows["touches"], touched, 1)
+        slow = self.weight_decay.increments(time, rows["epoch"][touched])
+        fast = self.lately_decay.increments(time, rows["lately_epoch"][touched])
+        np.add.at(rows["popularity"], touched, slow)
+        np.add.at(rows["lately"], touched, fast)
+        priced = ~np.isnan(batch.touch_price)
+        rows["price"][touched[priced]] = batch.touch_price[priced]
+        if len(batch.categories) > 1:
+            codes = np.array([hash_id(name) if name else 0 for name in batch.categories], np.uint64)
+            self._names.note(codes.tolist(), batch.categories)
+            category = codes[batch.touch_category]
+            known = category != 0
+            rows["category"][touched[known]] = category[known]
+
+    def _count_pairs(self, batch: PairBatch, owner: Int64s) -> None:
+        rows = self._table.rows
+        distance = batch.distance.astype(np.int64)
+        grown = self.weight_decay.increments(batch.time, rows["epoch"][owner])
+        updates = PairUpdates(
+            owner=owner,
+            partner=batch.hashes[batch.partner],
+            direction=np.where(distance > 0, FORWARD, BACKWARD),
+            direct=distance == 1,
+            amount=(grown * batch.weight / np.abs(distance)).astype(np.float32),
+        )
+        count_pairs(rows, updates)
+
+    def _neighbour_rows(self, at: Int64s, width: int) -> list[NeighbourRow]:
+        held = self._table.rows[at]
+        instant = held["last_ms"] / self.settings.half_life_ms
+        slow = np.exp2(held["epoch"] - instant)
+        fast = np.exp2(held["lately_epoch"] - held["last_ms"] / self.settings.lately_half_life_ms)
+        weights = held["weights"].copy()
+        weights[:, :, LAG1] = lag1_shares(weights[:, :, LAG1], held["popularity"])
+        weights[:, :, :LAG1] *= slow[:, None, None].astype(np.float32)
+        order = np.argsort(-(weights[:, :, FORWARD] + weights[:, :, BACKWARD]), axis=1, kind="stable")
+        order = order[:, :width]
+        partners = np.take_along_axis(held["partner"], order, axis=1)
+        weights = np.take_along_axis(weights, order[:, :, None], axis=1)
+        popularity, lately = held["popularity"] * slow, held["lately"] * fast
+        used = np.minimum(held["used"], width).tolist()
+        return [
+            self._neighbour_row(held[i], partners[i, :k], weights[i, :k], popularity[i], lately[i])
+            for i, k in enumerate(used)
+        ]
+
+    def _neighbour_row(
+        self, held: Any, partners: UInt64s, weights: Any, popularity: float, lately: float
+    ) -> NeighbourRow:
+        name = self._names.get
+        item_hash = int(held["hash"])
+        return NeighbourRow(
+            item_id=name(item_hash),
+            item_hash=item_hash,
+            category=name(int(held["category"])),
+            price=float(held["price"]),
+            popularity=float(popularity),
+            lately=float(lately),
+            time_ms=int(held["last_ms"]),
+            touches=int(held["touches"]),
+            partner_ids=[name(value) for value in partners.tolist()],
+            partner_hashes=partners,
+            weights=weights,
+        )
+
+    def _sweep_names(self) -> None:
+        rows = self._table.rows[self._table.live_rows()]
+        self._names.sweep(
+            np.unique(np.concatenate((rows["partner"].ravel(), rows["hash"], rows["category"])))
+        )
+
+
+def _row_dtype(slots: int) -> np.dtype[np.void]:
+    return np.dtype(
+        [
+            ("hash", "<u8"),
+            ("category", "<u8"),
+            ("touches", "<i8"),
+            ("last_ms", "<i8"),
+            ("price", "<f8"),
+            ("popularity", "<f8"),
+            ("lately", "<f8"),
+            ("epoch", "<i4"),
+            ("lately_epoch", "<i4"),
+            ("used", "<i8"),
+            ("partner", "<u8", (slots,)),
+            ("weights", "<f4", (slots, WEIGHTS)),
+        ]
+    )

@@ -1,0 +1,58 @@
+"""Forward decay: new increments grow with time, so that what is stored need not be swept.
+
+An increment at time t is ``2 ** (t / half_life - epoch)``, the epoch counted in whole half-lives. Rows move
+to a later epoch by multiplying with a power of two, which is exact in floating point: a sum does not depend
+on when, or whether, its row was moved.
+
+References
+----------
+Cormode, Shkapenyuk, Srivastava, Xu: Forward decay: a practical time decay model for streaming systems, 2009.
+"""
+
+import numpy as np
+
+from online_models.errors import InvalidParameterError
+from online_models.events import Floats, Int64s
+
+
+class ForwardDecay:
+    """Increments and epochs of one half-life.
+
+    Parameters
+    ----------
+    half_life_ms
+        Time in which a count halves, milliseconds.
+    step
+        Half-lives between two epochs; bounds the exponent of an increment.
+
+    Examples
+    --------
+    >>> decay = ForwardDecay(1000, step=4)
+    >>> decay.epochs(np.array([3500, 9000])).tolist()
+    [0, 8]
+    >>> decay.increments(np.array([0, 1000, 2500]), np.zeros(3, np.int64)).round(3).tolist()
+    [1.0, 2.0, 5.657]
+    """
+
+    def __init__(self, half_life_ms: int, *, step: int) -> None:
+        if half_life_ms < 1:
+            raise InvalidParameterError(f"half_life_ms must be at least 1, got {half_life_ms}")
+        if step < 1:
+            raise InvalidParameterError(f"step must be at least 1, got {step}")
+        self.half_life_ms = half_life_ms
+        self._step = step
+
+    def epochs(self, latest_ms: Int64s) -> Int64s:
+        """Return the epoch, in half-lives, of rows whose latest update was at `latest_ms` (n,)."""
+        span = self.half_life_ms * self._step
+        return latest_ms // span * self._step
+
+    def increments(self, time_ms: Int64s, epoch: Int64s) -> Floats:
+        """Return what one occurrence at `time_ms` (n,) adds to a count of `epoch` (n,)."""
+        whole, rest = np.divmod(time_ms, self.half_life_ms)
+        grown: Floats = np.ldexp(np.exp2(rest / self.half_life_ms), whole - epoch)
+        return grown
+
+    def instant(self, time_ms: float) -> float:
+        """Return a time in half-lives; a count of an epoch is worth ``2 ** (epoch - instant)`` of itself."""
+        return time_ms / self.half_life_ms

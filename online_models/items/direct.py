@@ -1,0 +1,78 @@
+"""Reading an items' store directly, as if every change were broadcast at once."""
+
+import numpy as np
+
+from online_models.events import Floats, Int64s, UInt64s
+from online_models.items.cooccurrence import CooccurrenceStore
+from online_models.items.neighbours import Neighbourhood, lag1_shares, log2_or_none
+from online_models.items.popular import PopularLists
+from online_models.items.slots import LAG1
+
+
+class DirectNeighbours:
+    """A `NeighbourSource` over one store that owns all items: what a broadcast without delay would show.
+
+    Parameters
+    ----------
+    store
+        The store to read.
+    """
+
+    def __init__(self, store: CooccurrenceStore) -> None:
+        self.settings = store.settings
+        self._store = store
+        self._lists = PopularLists()
+
+    @property
+    def size(self) -> int:
+        """Upper bound of the rows."""
+        return self._store.rows.size
+
+    def rows_of(self, hashes: UInt64s) -> Int64s:
+        """Return the rows of items by hash, in the same shape, -1 where unknown."""
+        return np.array(self._store.rows_of(hashes.ravel().tolist()), np.int64).reshape(hashes.shape)
+
+    def neighbours(self, rows: Int64s) -> Neighbourhood:
+        """Return the partners of known rows (n,)."""
+        held = self._store.rows
+        used = int(held["used"][rows].max(initial=0))
+        weights = held["weights"][rows, :used]
+        weights[:, :, LAG1] = lag1_shares(weights[:, :, LAG1], held["popularity"][rows])
+        partners = self.rows_of(held["partner"][rows, :used])
+        return Neighbourhood(partners, weights, held["epoch"][rows].astype(np.float64))
+
+    def heat(self, rows: Int64s) -> tuple[Floats, Floats]:
+        """Return slow and fast heat of known rows (n,); -inf where never touched."""
+        held = self._store.rows
+        slow = log2_or_none(held["popularity"][rows]) + held["epoch"][rows]
+        fast = log2_or_none(held["lately"][rows]) + held["lately_epoch"][rows]
+        return slow, fast
+
+    def popular(self) -> Int64s:
+        """Return the rows that are popular now, hottest first."""
+        return self._fresh_lists().popular()
+
+    def of_same_category(self, rows: Int64s) -> Int64s:
+        """Return (n, m) hottest rows of the categories of rows (n,), -1 where there are fewer."""
+        codes = np.where(rows >= 0, self._store.rows["category"][rows], 0).astype(np.int64)
+        return self._fresh_lists().of_categories(codes)
+
+    def categories(self, rows: Int64s) -> Int64s:
+        """Return category codes of known rows (n,); 0 = unknown."""
+        codes: Int64s = self._store.rows["category"][rows].view(np.int64)
+        return codes
+
+    def item_id(self, row: int) -> str:
+        """Return the id of an item, "" where only its hash is known."""
+        return self._store.name_of(int(self._store.rows["hash"][row]))
+
+    def category(self, row: int) -> str:
+        """Return the category of an item, "" where unknown."""
+        return self._store.name_of(int(self._store.rows["category"][row]))
+
+    def _fresh_lists(self) -> PopularLists:
+        held = self._store.rows
+        if self._lists.stale(self._store.changes, held.size):
+            heat = log2_or_none(held["popularity"]) + held["epoch"]
+            self._lists.rebuild(self._store.changes, heat, held["category"].astype(np.int64))
+        return self._lists

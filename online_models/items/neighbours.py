@@ -1,0 +1,301 @@
+"""The broadcast neighbour rows and the columnar table that every worker derives from them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from online_models.events import Floats, Int64s, UInt64s
+from online_models.items.pairs import Floats32
+from online_models.items.popular import PopularLists
+from online_models.items.settings import CooccurrenceSettings
+
+NOT_KNOWN: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourRow:
+    """One item as it is broadcast.
+
+    Parameters
+    ----------
+    item_id, item_hash
+        The item and its `hash_id`.
+    category
+        Latest known category, "" where unknown.
+    price
+        Latest known price, NaN where unknown.
+    popularity, lately
+        Touches, decayed by the slow and the fast half-life to `time_ms`.
+    time_ms
+        Event time of the item's latest update, epoch milliseconds.
+    touches
+        Exact lifetime count.
+    partner_ids, partner_hashes
+        p partners, strongest first; an id is "" where only its hash is known.
+    weights
+        (p, 3) forward weight, backward weight (decayed to `time_ms`), and the share of the item's touches
+        that the partner directly followed.
+    """
+
+    item_id: str
+    item_hash: int
+    category: str
+    price: float
+    popularity: float
+    lately: float
+    time_ms: int
+    touches: int
+    partner_ids: Sequence[str] = ()
+    partner_hashes: UInt64s = field(default_factory=lambda: np.zeros(0, np.uint64))
+    weights: Floats32 = field(default_factory=lambda: np.zeros((0, 3), np.float32))
+
+
+class Neighbourhood(NamedTuple):
+    """The partners of n items.
+
+    Parameters
+    ----------
+    partners
+        (n, p) rows of the partners, -1 where there is none.
+    weights
+        (n, p, 3) forward weight, backward weight, lag-1 share.
+    instant
+        (n,) the time to which the weights are decayed, in half-lives.
+    """
+
+    partners: Int64s
+    weights: Floats32
+    instant: Floats
+
+
+class NeighbourSource(Protocol):
+    """What candidates are drawn from: the broadcast table, or an items' store read directly.
+
+    Rows are indices of the source; -1 stands for an unknown item, which no method but `rows_of` returns
+    where a known one was asked for. Heat is log2 of a decayed count plus its time in half-lives: minus the
+    present instant it is log2 of the count decayed to the present.
+    """
+
+    settings: CooccurrenceSettings
+
+    @property
+    def size(self) -> int:
+        """Upper bound of the rows."""
+
+    def rows_of(self, hashes: UInt64s) -> Int64s:
+        """Return the rows of items by hash, in the same shape, -1 where unknown."""
+
+    def neighbours(self, rows: Int64s) -> Neighbourhood:
+        """Return the partners of known rows (n,)."""
+
+    def heat(self, rows: Int64s) -> tuple[Floats, Floats]:
+        """Return slow and fast heat of known rows (n,); -inf where never touched."""
+
+    def popular(self) -> Int64s:
+        """Return the rows that are popular now, hottest first."""
+
+    def of_same_category(self, rows: Int64s) -> Int64s:
+        """Return (n, m) hottest rows of the categories of rows (n,), -1 where there are fewer."""
+
+    def categories(self, rows: Int64s) -> Int64s:
+        """Return category codes of known rows (n,); 0 = unknown."""
+
+    def item_id(self, row: int) -> str:
+        """Return the id of an item, "" where only its hash is known."""
+
+    def category(self, row: int) -> str:
+        """Return the category of an item, "" where unknown."""
+
+
+def log2_or_none(counts: Floats) -> Floats:
+    """Return log2, -inf for zero, without a warning."""
+    positive = counts > 0
+    heat: Floats = np.where(positive, np.log2(np.where(positive, counts, 1.0)), -np.inf)
+    return heat
+
+
+class NeighbourTable:
+    """The latest `NeighbourRow` of every item, as columns; a `NeighbourSource`.
+
+    A partner gets its row with its first mention, before its own broadcast arrives.
+
+    Parameters
+    ----------
+    settings
+        The settings of the store that publishes the rows (half-lives, partners in a row).
+    capacity
+        Rows to make room for at first.
+
+    Examples
+    --------
+    >>> from online_models.events import hash_id
+    >>> table = NeighbourTable(CooccurrenceSettings())
+    >>> table.upsert([NeighbourRow("a", hash_id("a"), "toys", 5.0, 1.0, 1.0, 1000, 1)])
+    >>> row = table.rows_of(np.array([hash_id("a")], np.uint64))[0]
+    >>> table.item_id(row), table.category(row), int(table.touches[row])
+    ('a', 'toys', 1)
+    """
+
+    def __init__(self, settings: CooccurrenceSettings, capacity: int = 1024) -> None:
+        self.settings = settings
+        width = settings.published_partners
+        self.hash = np.zeros(capacity, np.uint64)
+        self.touches = np.zeros(capacity, np.int64)
+        self.price = np.full(capacity, np.nan)
+        self._partner = np.full((capacity, width), NOT_KNOWN, np.int32)
+        self._weights = np.zeros((capacity, width, 3), np.float32)
+        self._instant = np.zeros(capacity)
+        self._heat = np.full((2, capacity), -np.inf)
+        self._category = np.zeros(capacity, np.int64)
+        self._ids: list[str] = []
+        self._row_of: dict[int, int] = {}
+        self._category_code: dict[str, int] = {"": 0}
+        self._category_name = [""]
+        self._lists = PopularLists()
+        self._changes = 0
+
+    def __len__(self) -> int:
+        """Return the number of items known, also those only mentioned as partners."""
+        return len(self._ids)
+
+    @property
+    def size(self) -> int:
+        """Upper bound of the rows."""
+        return len(self._ids)
+
+    def upsert(self, rows: Sequence[NeighbourRow]) -> None:
+        """Take over rows; a later row of an item replaces an earlier one."""
+        rows = list({row.item_hash: row for row in rows}.values())
+        if not rows:
+            return
+        at = self._intern([row.item_hash for row in rows], [row.item_id for row in rows])
+        width = self._partner.shape[1]
+        counts = np.array([min(len(row.partner_hashes), width) for row in rows], np.int64)
+        partners = np.concatenate([row.partner_hashes[:width] for row in rows])
+        names = [name for row in rows for name in row.partner_ids[:width]]
+        found = self._intern(partners.tolist(), names)
+        owner = np.repeat(at, counts)
+        slot = np.arange(owner.size) - np.repeat(np.cumsum(counts) - counts, counts)
+        self._partner[at] = NOT_KNOWN
+        self._partner[owner, slot] = found
+        self._weights[owner, slot] = np.concatenate([row.weights[:width] for row in rows])
+        self._describe(at, rows)
+        self._changes += at.size
+
+    def remove(self, hashes: Sequence[int]) -> None:
+        """Forget items whose broadcast row was deleted; they stay known as partners of others."""
+        at = np.array([row for row in map(self._row_of.get, hashes) if row is not None], np.int64)
+        self._partner[at] = NOT_KNOWN
+        self._heat[:, at] = -np.inf
+        self.touches[at] = 0
+        self._category[at] = 0
+        self.price[at] = np.nan
+        self._changes += at.size
+
+    def rows_of(self, hashes: UInt64s) -> Int64s:
+        """Return the rows of items by hash, in the same shape, -1 where unknown."""
+        get = self._row_of.get
+        rows = np.array([get(value, NOT_KNOWN) for value in hashes.ravel().tolist()], np.int64)
+        return rows.reshape(hashes.shape)
+
+    def neighbours(self, rows: Int64s) -> Neighbourhood:
+        """Return the partners of known rows (n,)."""
+        return Neighbourhood(self._partner[rows].astype(np.int64), self._weights[rows], self._instant[rows])
+
+    def heat(self, rows: Int64s) -> tuple[Floats, Floats]:
+        """Return slow and fast heat of known rows (n,); -inf where never touched."""
+        return self._heat[0, rows], self._heat[1, rows]
+
+    def popular(self) -> Int64s:
+        """Return the rows that are popular now, hottest first."""
+        return self._fresh_lists().popular()
+
+    def of_same_category(self, rows: Int64s) -> Int64s:
+        """Return (n, m) hottest rows of the categories of rows (n,), -1 where there are fewer."""
+        codes = np.where(rows >= 0, self._category[rows], 0)
+        return self._fresh_lists().of_categories(codes)
+
+    def categories(self, rows: Int64s) -> Int64s:
+        """Return category codes of known rows (n,); 0 = unknown."""
+        return self._category[rows]
+
+    def item_id(self, row: int) -> str:
+        """Return the id of an item, "" where only its hash is known."""
+        return self._ids[row]
+
+    def category(self, row: int) -> str:
+        """Return the category of an item, "" where unknown."""
+        return self._category_name[int(self._category[row])]
+
+    def name_of(self, item_hash: int) -> str:
+        """Return the id behind a hash, "" where it is not known."""
+        row = self._row_of.get(item_hash, NOT_KNOWN)
+        return self._ids[row] if row >= 0 else ""
+
+    def _describe(self, at: Int64s, rows: Sequence[NeighbourRow]) -> None:
+        numbers = np.array([(row.popularity, row.lately, row.time_ms, row.price) for row in rows])
+        instant = numbers[:, 2] / self.settings.half_life_ms
+        self._instant[at] = instant
+        self._heat[0, at] = log2_or_none(numbers[:, 0]) + instant
+        self._heat[1, at] = log2_or_none(numbers[:, 1]) + numbers[:, 2] / self.settings.lately_half_life_ms
+        self.price[at] = numbers[:, 3]
+        self.touches[at] = [row.touches for row in rows]
+        codes = self._category_code
+        for row in rows:
+            if row.category not in codes:
+                codes[row.category] = len(codes)
+                self._category_name.append(row.category)
+        self._category[at] = [codes[row.category] for row in rows]
+
+    def _intern(self, hashes: Sequence[int], names: Sequence[str]) -> Int64s:
+        index, ids = self._row_of, self._ids
+        found: list[int] = []
+        for value, name in zip(hashes, names, strict=True):
+            row = index.get(value)
+            if row is None:
+                row = index[value] = len(ids)
+                ids.append(name)
+            elif name and not ids[row]:
+                ids[row] = name
+            found.append(row)
+        rows = np.array(found, np.int64)
+        self._make_room()
+        self.hash[rows] = np.array(hashes, np.uint64)
+        return rows
+
+    def _make_room(self) -> None:
+        more = len(self._ids) - self.hash.size
+        if more <= 0:
+            return
+        more = max(more, self.hash.size // 2)
+        self.hash = np.concatenate((self.hash, np.zeros(more, np.uint64)))
+        self.touches = np.concatenate((self.touches, np.zeros(more, np.int64)))
+        self.price = np.concatenate((self.price, np.full(more, np.nan)))
+        width = self._partner.shape[1]
+        self._partner = np.concatenate((self._partner, np.full((more, width), NOT_KNOWN, np.int32)))
+        self._weights = np.concatenate((self._weights, np.zeros((more, width, 3), np.float32)))
+        self._instant = np.concatenate((self._instant, np.zeros(more)))
+        self._heat = np.concatenate((self._heat, np.full((2, more), -np.inf)), axis=1)
+        self._category = np.concatenate((self._category, np.zeros(more, np.int64)))
+
+    def _fresh_lists(self) -> PopularLists:
+        if self._lists.stale(self._changes, self.size):
+            self._lists.rebuild(self._changes, self._heat[0, : self.size], self._category[: self.size])
+        return self._lists
+
+
+def lag1_shares(lag1: Floats32, popularity: Floats) -> npt.NDArray[np.float32]:
+    """Return the share of an item's touches that each partner directly followed.
+
+    Parameters
+    ----------
+    lag1
+        (n, p) weights of partners that followed directly.
+    popularity
+        (n,) decayed touches of the items at the same time.
+    """
+    shares: Floats32 = np.minimum(lag1 / np.maximum(popularity, 1e-30)[:, None], 1.0).astype(np.float32)
+    return shares

@@ -1,0 +1,62 @@
+"""When a changed item's neighbours are worth broadcasting again."""
+
+import numpy as np
+
+from online_models.events import Int64s
+from online_models.items.settings import CooccurrenceSettings
+
+
+class Throttle:
+    """Picks changed rows whose own touches have grown enough, or that waited long enough.
+
+    Its memory is rebuilt, not saved: after a restore every item that changed within the last interval is
+    published once more, so that no reader misses what a lost process had still held back.
+    """
+
+    def __init__(self, settings: CooccurrenceSettings) -> None:
+        self._growth = 1.0 + settings.publish_growth
+        self._every_change = settings.publish_growth == 0.0
+        self._interval_ms = settings.publish_interval_ms
+        self._touches = np.zeros(0, np.int64)
+        self._time = np.zeros(0, np.int64)
+        self._pending = np.zeros(0, np.bool_)
+
+    def changed(self, rows: Int64s, capacity: int) -> None:
+        """Note that rows changed, in a table with room for `capacity` rows."""
+        self._grow(capacity)
+        self._pending[rows] = True
+
+    def due(self, touches: Int64s, now_ms: int) -> Int64s:
+        """Return the rows to publish now, ascending, and count them as published.
+
+        Parameters
+        ----------
+        touches
+            (n,) touches of all rows.
+        now_ms
+            Event time, epoch milliseconds.
+        """
+        rows = np.flatnonzero(self._pending)
+        if not self._every_change:
+            before = self._touches[rows]
+            grown = (touches[rows] > before) & (touches[rows] >= before * self._growth)
+            rows = rows[grown | (now_ms - self._time[rows] >= self._interval_ms)]
+        self._pending[rows] = False
+        self._touches[rows] = touches[rows]
+        self._time[rows] = now_ms
+        return rows
+
+    def restored(self, touches: Int64s, latest_ms: Int64s, now_ms: int) -> None:
+        """Start from restored rows (n,), republishing what changed within the last interval."""
+        self._grow(touches.size)
+        self._touches[: touches.size] = touches
+        self._time[: touches.size] = latest_ms
+        self._pending[: touches.size] = (touches > 0) & (latest_ms > now_ms - self._interval_ms)
+        self._touches[: touches.size][self._pending[: touches.size]] = 0
+
+    def _grow(self, capacity: int) -> None:
+        if capacity > self._pending.size:
+            more = capacity - self._pending.size
+            self._touches = np.concatenate((self._touches, np.zeros(more, np.int64)))
+            self._time = np.concatenate((self._time, np.zeros(more, np.int64)))
+            self._pending = np.concatenate((self._pending, np.zeros(more, np.bool_)))

@@ -1,0 +1,55 @@
+"""Settings of pair counting and of the broadcast of neighbours."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from online_models.errors import InvalidParameterError
+
+_DAY_MS: Final = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class CooccurrenceSettings:
+    """How pairs are counted and how often neighbours are published.
+
+    Parameters
+    ----------
+    slots
+        Partners an item keeps, 1 to 1024; changing it needs a rebuild of the state.
+    half_life_ms
+        Half-life of pair weights and popularity, milliseconds.
+    lately_half_life_ms
+        Half-life of the second, faster popularity ("lately"), milliseconds.
+    published_partners
+        Strongest partners that a neighbour row carries, 1 to `slots`.
+    publish_growth
+        A changed item is published once its touches have grown by this share since the last time; 0
+        publishes every change.
+    publish_interval_ms
+        A changed item is published at the latest after this much event time, milliseconds.
+
+    Raises
+    ------
+    InvalidParameterError
+        When a value is outside its range.
+    """
+
+    slots: int = 64
+    half_life_ms: int = 10 * _DAY_MS
+    lately_half_life_ms: int = _DAY_MS
+    published_partners: int = 50
+    publish_growth: float = 0.05
+    publish_interval_ms: int = 60_000
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.slots <= 1024:
+            raise InvalidParameterError(f"slots must be 1 to 1024, got {self.slots}")
+        if not 1 <= self.published_partners <= self.slots:
+            raise InvalidParameterError(
+                f"published_partners must be 1 to slots ({self.slots}), got {self.published_partners}"
+            )
+        if not 0.0 <= self.publish_growth < 100.0:
+            raise InvalidParameterError(f"publish_growth must be 0 to 100, got {self.publish_growth}")
+        for name in ("half_life_ms", "lately_half_life_ms", "publish_interval_ms"):
+            if getattr(self, name) < 1:
+                raise InvalidParameterError(f"{name} must be at least 1, got {getattr(self, name)}")
