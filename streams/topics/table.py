@@ -147,6 +147,15 @@ WORKERS: Final = Topic(
     None,
     internal=True,
 )
+PROBE: Final = Topic(
+    "keepstream.probe.v1",
+    "records a starting worker tries the broker's transactions with",
+    "random",
+    "none",
+    "one",
+    "internal_retention",
+    internal=True,
+)
 USERS_CHANGELOG: Final = Topic(
     "keepstream.users.changelog.v1",
     "state and position of the users' partitions",
@@ -186,6 +195,7 @@ TOPICS: Final = (
     EXAMPLES,
     MODELS,
     WORKERS,
+    PROBE,
     USERS_CHANGELOG,
     ITEMS_CHANGELOG,
     TRAINER_CHANGELOG,

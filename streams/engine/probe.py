@@ -1,0 +1,162 @@
+"""Tries a broker's transactions at start, instead of trusting its name."""
+
+import logging
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+from streams.engine.membership import Membership
+from streams.errors import BrokerUnavailableError
+
+log = logging.getLogger(__name__)
+
+_CALL_S: Final = 10.0
+_REFUSALS: Final = frozenset(
+    {KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.FENCED_INSTANCE_ID}
+)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a broker was seen to do.
+
+    Parameters
+    ----------
+    hides_aborted
+        A read-committed reader sees committed records only.
+    refuses_strangers
+        Offsets of a generation that the group does not know are refused (KIP-447).
+    """
+
+    hides_aborted: bool
+    refuses_strangers: bool
+
+    @property
+    def workers(self) -> str:
+        """How far the promise of exactly once reaches on this broker."""
+        if self.hides_aborted and self.refuses_strangers:
+            return "any number of workers"
+        return "one worker" if self.hides_aborted else "no exactly-once promise"
+
+
+def probe(config: Mapping[str, Any], topic: str, group: str, *, deadline_s: float = 60.0) -> Probe:
+    """Write one aborted and one committed record, read both back, and commit under a foreign generation.
+
+    Parameters
+    ----------
+    config
+        confluent-kafka settings that reach the broker.
+    topic
+        A topic with one partition whose records nobody needs.
+    group
+        A consumer group nobody uses.
+    deadline_s
+        How long to wait for a broker whose transaction coordinator is not ready yet, seconds.
+
+    Raises
+    ------
+    BrokerUnavailableError
+        The broker did not answer in time.
+    """
+    until = time.monotonic() + deadline_s
+    token = uuid.uuid4().hex.encode()
+    while True:
+        try:
+            offset = _write(config, topic, token)
+            return Probe(
+                hides_aborted=_read(config, topic, offset, token) == [b"committed"],
+                refuses_strangers=_refuses_strangers(config, topic, group),
+            )
+        except KafkaException as error:
+            reason: KafkaError = error.args[0]
+            if time.monotonic() > until:
+                raise BrokerUnavailableError(
+                    f"the broker's transactions could not be tried: {reason}"
+                ) from error
+            log.info("broker not ready for transactions yet: %s", reason)
+            time.sleep(0.5)  # a poll of somebody else's start: nothing here could signal it
+
+
+def _producer(config: Mapping[str, Any]) -> Producer:
+    producer = Producer(
+        {
+            **config,
+            "transactional.id": f"keepstream-probe-{uuid.uuid4().hex}",
+            "transaction.timeout.ms": 10_000,
+        }
+    )
+    producer.init_transactions(_CALL_S)
+    return producer
+
+
+def _write(config: Mapping[str, Any], topic: str, token: bytes) -> int:
+    """Write an aborted and then a committed record; return the offset of the aborted one."""
+    producer = _producer(config)
+    offsets: list[int] = []
+    producer.begin_transaction()
+    producer.produce(
+        topic, b"aborted", token, 0, on_delivery=lambda _, message: offsets.append(int(message.offset() or 0))
+    )
+    if producer.flush(_CALL_S):
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "flush"))  # noqa: SLF001  # librdkafka's name
+    producer.abort_transaction(_CALL_S)
+    producer.begin_transaction()
+    producer.produce(topic, b"committed", token, 0)
+    producer.commit_transaction(_CALL_S)
+    return offsets[0]
+
+
+def _read(config: Mapping[str, Any], topic: str, offset: int, token: bytes) -> list[bytes | None]:
+    """Return what a read-committed reader sees of the two records."""
+    consumer = Consumer(
+        {
+            **config,
+            "group.id": "keepstream-probe-reader",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+        }
+    )
+    seen: list[bytes | None] = []
+    try:
+        end = consumer.get_watermark_offsets(TopicPartition(topic, 0), _CALL_S)[1]
+        consumer.assign([TopicPartition(topic, 0, offset)])
+        until = time.monotonic() + _CALL_S
+        while time.monotonic() < until:
+            message = consumer.poll(0.2)
+            if message is None:
+                continue
+            error = message.error()
+            if error is None:
+                if message.key() == token:
+                    seen.append(message.value())
+            elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  # librdkafka's name
+                raise KafkaException(error)
+            elif int(message.offset() or 0) >= end:
+                break
+    finally:
+        consumer.close()
+    return seen
+
+
+def _refuses_strangers(config: Mapping[str, Any], topic: str, group: str) -> bool:
+    producer = _producer(config)
+    stranger = Membership(group, None, 999, "stranger").to_bytes()
+    producer.begin_transaction()
+    producer.produce(topic, b"stranger", b"", 0)
+    try:
+        producer.send_offsets_to_transaction([TopicPartition(topic, 0, 1)], stranger, _CALL_S)
+    except KafkaException as error:
+        reason: KafkaError = error.args[0]
+        if reason.code() not in _REFUSALS:
+            raise
+        return True
+    else:
+        return False
+    finally:
+        producer.abort_transaction(_CALL_S)
