@@ -59,6 +59,8 @@ RejectReason = Literal[
     "wrong_type",
     "out_of_range",
     "empty_value",
+    "bad_value",
+    "duplicate_key",
     "bad_time",
     "no_subject",
     "from_the_future",
@@ -87,6 +89,19 @@ Int64s = npt.NDArray[np.int64]
 UInt64s = npt.NDArray[np.uint64]
 Int8s = npt.NDArray[np.int8]
 Floats = npt.NDArray[np.float64]
+
+
+def hash_ids(texts: Sequence[str]) -> UInt64s:
+    """Return the `hash_id` of every text as one column; the empty text, which is no id, hashes to 0.
+
+    >>> hash_ids(["sku-1", ""]).tolist() == [hash_id("sku-1"), 0]
+    True
+    """
+    digest = xxhash.xxh3_64_intdigest
+    hashes = np.array([digest(text.encode()) if text else 0 for text in texts], np.uint64)
+    if not hashes.all():
+        hashes[(hashes == 0) & np.array([bool(text) for text in texts], np.bool_)] = 1
+    return hashes
 
 
 @dataclass(frozen=True, slots=True)

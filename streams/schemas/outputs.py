@@ -1,0 +1,155 @@
+"""What Keepstream writes: recommendations, alerts, scores, and the rows its workers share.
+
+Times are epoch milliseconds of event time. An `id` is the same however often the output is computed, so
+that a consumer can tell a repetition from news.
+"""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from streams.schemas.fields import Count, Id, Label, Name, Probability
+
+_Time = Annotated[int, Meta(description="Event time at which it was decided, epoch milliseconds.")]
+_ModelVersion = Annotated[
+    str,
+    Meta(min_length=1, description="The model that decided, as in the models topic.", examples=["churn-184"]),
+]
+_Subject = Annotated[
+    str,
+    Meta(
+        min_length=3,
+        pattern="^[ua]:",
+        description="`u:` and the user_id, or `a:` and the anonymous_id.",
+        examples=["u:c-4711"],
+    ),
+]
+_UserId = Annotated[Id, Meta(description="The customer, where one is known.", examples=["c-4711"])]
+_Reasons = Annotated[
+    list[str],
+    Meta(
+        description="The strongest reasons, in words and numbers.",
+        examples=[["quiet 12.3 d, usual gap 3.1 d"]],
+    ),
+]
+
+
+class Origin(msgspec.Struct, frozen=True, gc=False):
+    """What produced an output: the code, and the place in the log that it had read up to."""
+
+    agent: Annotated[str, Meta(description="The agent that decided.", examples=["users"])]
+    method: Annotated[str, Meta(description="How it decided.", examples=["cooccurrence", "recency", "churn"])]
+    topic: Annotated[str, Meta(description="Topic of the source event.", examples=["clickstream.events.v1"])]
+    partition: Annotated[Count, Meta(description="Partition of the source event.")]
+    offset: Annotated[Count, Meta(description="Offset of the last event that counted.")]
+
+
+class RecommendedItem(msgspec.Struct, frozen=True, gc=False):
+    """One place of a list."""
+
+    item_id: Annotated[Id, Meta(description="The item.", examples=["sku-1042"])]
+    score: Annotated[float, Meta(description="Score; comparable within its list only.", examples=[0.82])]
+    reason: Annotated[
+        str,
+        Meta(description="Why it is there.", examples=["people who viewed sku-7 next viewed this"]),
+    ]
+
+
+class Recommendation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A fresh list for one user, best first."""
+
+    id: Annotated[str, Meta(description="Source partition and offset.", examples=["3-1042"])]
+    subject: _Subject
+    event_time: _Time
+    model_version: _ModelVersion
+    source: Origin
+    items: Annotated[list[RecommendedItem], Meta(description="The list, best first.")]
+    user_id: _UserId | None = None
+
+
+class ChurnAlert(msgspec.Struct, frozen=True, gc=False):
+    """A user is about to leave: how sure, why, and what to do."""
+
+    id: Annotated[
+        str, Meta(description="Subject and time of the check.", examples=["u:c-4711@1772360100250"])
+    ]
+    subject: _Subject
+    user_id: _UserId
+    event_time: _Time
+    model_version: _ModelVersion
+    source: Origin
+    probability: Annotated[
+        Probability, Meta(description="Of no activity within the horizon.", examples=[0.87])
+    ]
+    threshold: Annotated[Probability, Meta(description="What the probability crossed.", examples=[0.8])]
+    horizon_ms: Annotated[Count, Meta(description="The horizon, milliseconds.", examples=[2_419_200_000])]
+    reasons: _Reasons
+    action: Annotated[
+        str, Meta(description="The win-back action; `none` in the holdout.", examples=["remind_of_cart"])
+    ]
+
+
+class ChurnScore(msgspec.Struct, frozen=True, gc=False):
+    """The last score of one user; the topic is compacted, one record per subject."""
+
+    id: Annotated[
+        str, Meta(description="Subject and time of the check.", examples=["u:c-4711@1772360100250"])
+    ]
+    subject: _Subject
+    user_id: _UserId
+    event_time: _Time
+    model_version: _ModelVersion
+    source: Origin
+    probability: Annotated[
+        Probability, Meta(description="Of no activity within the horizon.", examples=[0.87])
+    ]
+    horizon_ms: Annotated[Count, Meta(description="The horizon, milliseconds.", examples=[2_419_200_000])]
+
+
+class Partner(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """An item seen near another one; written as an array in this order to keep rows small."""
+
+    item_id: Annotated[Id, Meta(description="The partner.")]
+    forward: Annotated[float, Meta(ge=0.0, description="Decayed weight of the partner following the item.")]
+    backward: Annotated[float, Meta(ge=0.0, description="Decayed weight of the partner preceding the item.")]
+    lag1: Annotated[Probability, Meta(description="Share of the item's direct next steps that lead there.")]
+
+
+class ItemNeighbours(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What every worker knows of one item; the topic is compacted, one record per item."""
+
+    item_id: Annotated[Id, Meta(description="The item.", examples=["sku-1042"])]
+    event_time: _Time
+    touches: Annotated[Count, Meta(description="Exact lifetime number of touches.")]
+    popularity: Annotated[float, Meta(ge=0.0, description="Touches decayed to `event_time`.")]
+    partners: Annotated[list[Partner], Meta(description="The strongest partners, best first.")]
+    category: Annotated[Label, Meta(description="Category; empty where unknown.")] = ""
+    price: Annotated[float, Meta(ge=0.0, description="Last known price per unit.")] | None = None
+
+
+class WorkerAnnouncement(msgspec.Struct, frozen=True):
+    """Where a worker answers lookups and what it owns; a null value of its record means it has left."""
+
+    instance: Annotated[
+        str, Meta(min_length=1, description="Stable name of the worker.", examples=["host-0"])
+    ]
+    url: Annotated[str, Meta(description="Base URL of its HTTP server.", examples=["http://10.0.0.7:6066"])]
+    generation: Annotated[int, Meta(description="Generation of the consumer group it speaks of.")]
+    partitions: Annotated[
+        dict[str, list[Count]],
+        Meta(description="Owned partitions by agent.", examples=[{"users": [0, 1], "items": [0, 1]}]),
+    ]
+
+
+class ModelSnapshot(msgspec.Struct, frozen=True):
+    """A model as plain numbers; the topic is compacted, one record per model. Loading it executes nothing."""
+
+    model: Annotated[Name, Meta(description="Name of the model.", examples=["churn"])]
+    model_version: _ModelVersion
+    event_time: Annotated[
+        int, Meta(description="Largest event time it has learned from, epoch milliseconds.")
+    ]
+    examples: Annotated[Count, Meta(description="Number of examples it has learned from.")]
+    format: Annotated[int, Meta(ge=1, description="Version of the layout of `state`.")]
+    state: Annotated[dict[str, Any], Meta(description="Weights, scaler moments and names: plain values.")]
