@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from streams.schemas.fields import Count, Id, Label, Probability
-from streams.schemas.outputs import RecommendedItem
+from streams.schemas.outputs import Reason, RecommendedItem
 
 _Time = Annotated[int, Meta(description="Event time, epoch milliseconds.")]
 _Position = Annotated[int, Meta(description="Offset of the last event that the answer counts.")]
@@ -26,7 +26,7 @@ class UserRisk(msgspec.Struct, frozen=True):
     probability: Annotated[Probability, Meta(description="Of no activity within the horizon.")]
     event_time: _Time
     model_version: str
-    reasons: list[str]
+    reasons: Annotated[list[Reason], Meta(description="The strongest reasons, strongest first.")]
 
 
 class UserAlert(msgspec.Struct, frozen=True):
@@ -63,7 +63,9 @@ class Partnership(msgspec.Struct, frozen=True):
     item_id: Annotated[Id, Meta(description="The partner.")]
     forward: Annotated[float, Meta(description="Decayed weight of the partner following the item.")]
     backward: Annotated[float, Meta(description="Decayed weight of the partner preceding the item.")]
-    lag1: Annotated[Probability, Meta(description="Share of the item's direct next steps that lead there.")]
+    lag1: Annotated[
+        Probability, Meta(description="Share of the item's touches that the partner directly followed.")
+    ]
 
 
 class ItemProfile(msgspec.Struct, frozen=True):

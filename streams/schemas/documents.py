@@ -14,6 +14,7 @@ from streams.schemas.outputs import (
     ModelSnapshot,
     Origin,
     Partner,
+    Reason,
     Recommendation,
     RecommendedItem,
     WorkerAnnouncement,
@@ -21,6 +22,7 @@ from streams.schemas.outputs import (
 
 _NOW: Final = 1_772_360_100_250
 _HORIZON: Final = 28 * 86_400_000
+_QUIET: Final = Reason("quiet 12.3 d, usual gap 3.1 d", "gap_ratio", 1.42)
 _SHOES: Final = RecommendedItem("sku-1042", 0.82, "people who viewed sku-7 next viewed this")
 
 
@@ -61,8 +63,8 @@ SAMPLES: Final[dict[str, msgspec.Struct]] = {
         probability=0.87,
         threshold=0.8,
         horizon_ms=_HORIZON,
-        reasons=["quiet 12.3 d, usual gap 3.1 d", "2 carts left in 30 d"],
-        action="remind_of_cart",
+        reasons=[_QUIET],
+        action="cart_reminder",
     ),
     "churn_score": ChurnScore(
         id=f"u:c-4711@{_NOW}",
@@ -79,6 +81,7 @@ SAMPLES: Final[dict[str, msgspec.Struct]] = {
         event_time=_NOW,
         touches=512,
         popularity=83.4,
+        lately=11.5,
         partners=[Partner("sku-7", 12.5, 3.25, 0.4), Partner("sku-88", 4.0, 6.5, 0.1)],
         category="Shoes",
         price=89.95,
@@ -108,7 +111,7 @@ SAMPLES: Final[dict[str, msgspec.Struct]] = {
         recent_items=["sku-1042", "sku-7"],
         pending_labels=4,
         session=UserSession(started=_NOW - 120_000, last_event=_NOW, events=5),
-        risk=UserRisk(0.87, _NOW, "churn-184", ["quiet 12.3 d, usual gap 3.1 d"]),
+        risk=UserRisk(0.87, _NOW, "churn-184", [_QUIET]),
         alert=UserAlert(armed=False, alerts=1, last_alert=_NOW),
         recommendations=[_SHOES],
     ),

@@ -26,13 +26,6 @@ _Subject = Annotated[
     ),
 ]
 _UserId = Annotated[Id, Meta(description="The customer, where one is known.", examples=["c-4711"])]
-_Reasons = Annotated[
-    list[str],
-    Meta(
-        description="The strongest reasons, in words and numbers.",
-        examples=[["quiet 12.3 d, usual gap 3.1 d"]],
-    ),
-]
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False):
@@ -68,6 +61,18 @@ class Recommendation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     user_id: _UserId | None = None
 
 
+class Reason(msgspec.Struct, frozen=True, gc=False):
+    """One reason behind a probability."""
+
+    text: Annotated[
+        str, Meta(description="The reason in words and numbers.", examples=["quiet 12.3 d, usual gap 3.1 d"])
+    ]
+    feature: Annotated[str, Meta(description="Name of the feature behind it.", examples=["gap_ratio"])]
+    contribution: Annotated[
+        float, Meta(description="What it adds to the log-odds of leaving.", examples=[1.42])
+    ]
+
+
 class ChurnAlert(msgspec.Struct, frozen=True, gc=False):
     """A user is about to leave: how sure, why, and what to do."""
 
@@ -84,10 +89,8 @@ class ChurnAlert(msgspec.Struct, frozen=True, gc=False):
     ]
     threshold: Annotated[Probability, Meta(description="What the probability crossed.", examples=[0.8])]
     horizon_ms: Annotated[Count, Meta(description="The horizon, milliseconds.", examples=[2_419_200_000])]
-    reasons: _Reasons
-    action: Annotated[
-        str, Meta(description="The win-back action; `none` in the holdout.", examples=["remind_of_cart"])
-    ]
+    reasons: Annotated[list[Reason], Meta(description="The strongest reasons, strongest first.")]
+    action: Annotated[str, Meta(description="The win-back action to try.", examples=["cart_reminder"])]
 
 
 class ChurnScore(msgspec.Struct, frozen=True, gc=False):
@@ -110,10 +113,12 @@ class ChurnScore(msgspec.Struct, frozen=True, gc=False):
 class Partner(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """An item seen near another one; written as an array in this order to keep rows small."""
 
-    item_id: Annotated[Id, Meta(description="The partner.")]
+    item_id: Annotated[Label, Meta(description="The partner; empty where only its hash is known.")]
     forward: Annotated[float, Meta(ge=0.0, description="Decayed weight of the partner following the item.")]
     backward: Annotated[float, Meta(ge=0.0, description="Decayed weight of the partner preceding the item.")]
-    lag1: Annotated[Probability, Meta(description="Share of the item's direct next steps that lead there.")]
+    lag1: Annotated[
+        Probability, Meta(description="Share of the item's touches that the partner directly followed.")
+    ]
 
 
 class ItemNeighbours(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -122,10 +127,15 @@ class ItemNeighbours(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     item_id: Annotated[Id, Meta(description="The item.", examples=["sku-1042"])]
     event_time: _Time
     touches: Annotated[Count, Meta(description="Exact lifetime number of touches.")]
-    popularity: Annotated[float, Meta(ge=0.0, description="Touches decayed to `event_time`.")]
+    popularity: Annotated[float, Meta(ge=0.0, description="Touches, slowly decayed to `event_time`.")]
+    lately: Annotated[float, Meta(ge=0.0, description="Touches, quickly decayed to `event_time`.")]
     partners: Annotated[list[Partner], Meta(description="The strongest partners, best first.")]
     category: Annotated[Label, Meta(description="Category; empty where unknown.")] = ""
     price: Annotated[float, Meta(ge=0.0, description="Last known price per unit.")] | None = None
+    hashes: (
+        Annotated[list[str], Meta(description="Hashes of all partners, where the id of any is not known.")]
+        | None
+    ) = None
 
 
 class WorkerAnnouncement(msgspec.Struct, frozen=True):
