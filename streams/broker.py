@@ -1,23 +1,21 @@
 """The embedded broker: noida-db's Kafka service, started, waited for and stopped.
 
-It serves demos, tests and single workers. `streams/broker_guard.py` stands between this process and the
-broker, so that the broker never outlives it: not after Ctrl-C, not after a crash, not after kill -9.
+It serves demos, tests and single workers. A guard stands between this process and the broker, so that the
+broker never outlives it: not after Ctrl-C, not after a crash, not after kill -9.
 """
 
-import contextlib
 import importlib.util
 import os
-import signal
 import socket
-import subprocess
 import sys
 import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, Self
 
-from streams import broker_guard, clients
+from streams import clients
 from streams.errors import BrokerUnavailableError
+from streams.guarded import GuardedProcess
 from streams.settings.sections import Broker
 
 HOST: Final = "127.0.0.1"
@@ -52,8 +50,7 @@ class EmbeddedBroker:
         self.data_dir = data_dir
         self._wanted_port = port
         self._port = 0
-        self._guard: subprocess.Popen[bytes] | None = None
-        self._pid = 0
+        self._process: GuardedProcess | None = None
 
     @property
     def bootstrap_servers(self) -> str:
@@ -68,7 +65,7 @@ class EmbeddedBroker:
     @property
     def pid(self) -> int:
         """Process id of the broker itself; 0 while none runs."""
-        return self._pid if self.is_running() else 0
+        return self._process.pid if self._process else 0
 
     def __enter__(self) -> Self:
         self.start()
@@ -79,7 +76,7 @@ class EmbeddedBroker:
 
     def is_running(self) -> bool:
         """Return whether the broker process lives."""
-        return self._guard is not None and self._guard.poll() is None
+        return self._process is not None and self._process.is_running()
 
     def start(self) -> None:
         """Start the broker and return when it answers."""
@@ -87,9 +84,10 @@ class EmbeddedBroker:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         for attempt in range(_ATTEMPTS):
             self._port = self._wanted_port or free_port()
-            self._launch(binary)
+            command: list[str | Path] = [binary, "start", "--only", "kafka", "--kafka-port", str(self._port)]
+            self._process = GuardedProcess([*command, "--data-dir", self.data_dir], self.log)
             try:
-                self._wait_until_it_answers()
+                self._wait_until_it_answers(self._process)
             except BaseException as error:
                 self.stop()
                 # Another process may have taken the free port in between.
@@ -101,68 +99,28 @@ class EmbeddedBroker:
 
     def stop(self) -> None:
         """Stop the broker, which first writes what it holds; does nothing where none runs."""
-        guard, self._guard, self._pid = self._guard, None, 0
-        if guard is None:
-            return
-        assert guard.stdin is not None
-        assert guard.stdout is not None
-        with contextlib.suppress(OSError):
-            guard.stdin.close()
-        try:
-            guard.wait(broker_guard.STOP_SECONDS + 5)
-        except subprocess.TimeoutExpired:
-            _kill_group(guard)
-        guard.stdout.close()
+        process, self._process = self._process, None
+        if process is not None:
+            process.stop()
 
     def wait(self) -> int:
         """Wait until the broker ends by itself and return its exit code."""
-        assert self._guard is not None
-        return self._guard.wait()
+        assert self._process is not None
+        return self._process.wait()
 
-    def _launch(self, binary: Path) -> None:
-        broker = [
-            binary,
-            "start",
-            "--only",
-            "kafka",
-            "--kafka-port",
-            str(self._port),
-            "--data-dir",
-            self.data_dir,
-        ]
-        guard: list[str | Path] = [sys.executable, "-I", "-S", broker_guard.__file__, self.log]
-        # A session of its own keeps the terminal's Ctrl-C away: we stop it after our own clients have closed.
-        new_group = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-        self._log_start = self.log.stat().st_size if self.log.exists() else 0
-        self._guard = subprocess.Popen(  # noqa: S603  # our own interpreter, our own file
-            [str(part) for part in (*guard, *broker)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=sys.platform != "win32",
-            creationflags=new_group,
-        )
-        assert self._guard.stdout is not None
-        self._pid = int(self._guard.stdout.readline() or 0)
-
-    def _wait_until_it_answers(self) -> None:
+    def _wait_until_it_answers(self, process: GuardedProcess) -> None:
         deadline = time.monotonic() + _START.total_seconds()
         # Announced by this very process: whatever answers on a port may be another one.
-        while not any(self.bootstrap_servers in line for line in self._said()):
-            if not self.is_running():
-                self._raise_with_log("the embedded broker ended at once")
+        while not any(self.bootstrap_servers in line for line in process.said()):
+            if not process.is_running():
+                self._raise_with_log("the embedded broker ended at once", process)
             if time.monotonic() > deadline:
-                self._raise_with_log(f"the embedded broker did not listen within {_START.seconds} s")
+                self._raise_with_log(f"the embedded broker did not listen within {_START.seconds} s", process)
             time.sleep(_POLL_SECONDS)
         clients.wait_for_broker(Broker(bootstrap_servers=self.bootstrap_servers), _START, say=lambda _: None)
 
-    def _said(self) -> list[str]:
-        with self.log.open("rb") as file:
-            file.seek(self._log_start)
-            lines = file.read().decode(errors="replace").splitlines()
-        return [line for line in lines if "GLIBC" not in line]
-
-    def _raise_with_log(self, what: str) -> None:
-        said = self._said()
+    def _raise_with_log(self, what: str, process: GuardedProcess) -> None:
+        said = [line for line in process.said() if "weak version" not in line]
         error = _PortTakenError if any("already in use" in line for line in said) else BrokerUnavailableError
         raise error(f"{what} (log {self.log}): {' '.join(said[-5:]) or 'it said nothing'}")
 
@@ -200,12 +158,3 @@ def free_port() -> int:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _kill_group(guard: subprocess.Popen[bytes]) -> None:
-    if sys.platform == "win32":
-        guard.kill()
-    else:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(guard.pid, signal.SIGKILL)
-    guard.wait()

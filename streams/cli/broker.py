@@ -18,7 +18,7 @@ def command(
 ) -> None:
     """Run the embedded broker until Ctrl-C; what it holds is served again at the next start.
 
-    It needs nothing but Python, serves this machine only, and is meant for trying out and for a single worker.
+    It needs nothing but Python, serves this machine only, and is meant for trying out and for one worker.
     """
     from streams.broker import EmbeddedBroker
 
@@ -26,9 +26,7 @@ def command(
     # Asked to end by a supervisor, it stops as cleanly as on Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with EmbeddedBroker(settings.engine.data_dir / "broker", port) as broker:
-        print(
-            f"Kafka listens on {broker.bootstrap_servers}; its log is in {broker.data_dir}; Ctrl-C stops it"
-        )
+        print(f"Kafka listens on {broker.bootstrap_servers}, data in {broker.data_dir}; Ctrl-C stops it")
         sys.stdout.flush()
         code = broker.wait()
     raise BrokerUnavailableError(

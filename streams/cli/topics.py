@@ -103,13 +103,10 @@ def _row(topic: Any, settings: Settings, existing: Any) -> dict[str, Any]:
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for title in ("topic", "there", "partitions", "cleanup", "purpose"):
-        table.add_column(title, justify="right" if title == "partitions" else "left")
+    table = [("topic", "there", "partitions", "cleanup", "purpose")]
     for row in rows:
         there = "yes" if row["exists"] else "no"
-        table.add_row(row["topic"], there, str(row["partitions"]), row["cleanup"], row["purpose"])
-    Console(soft_wrap=True).print(table)
+        table.append((row["topic"], there, str(row["partitions"]), row["cleanup"], row["purpose"]))
+    widths = [max(len(line[column]) for line in table) for column in range(4)]
+    for *columns, purpose in table:
+        print("  ".join([*(text.ljust(width) for text, width in zip(columns, widths, strict=True)), purpose]))

@@ -1,0 +1,173 @@
+"""Apache Kafka for tests: one KRaft process from Maven Central's jars, to be killed and started again."""
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Self
+
+from streams import clients
+from streams.broker import HOST, free_port
+from streams.guarded import GuardedProcess
+from streams.settings.sections import Broker
+
+VERSION = "4.1.1"
+ARTIFACT = f"org.apache.kafka:kafka_2.13:{VERSION}"
+START = timedelta(seconds=90)
+
+_CLUSTER_ID = "a2VlcHN0cmVhbS10ZXN0cw"
+_POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
+<groupId>keepstream</groupId><artifactId>kafka-for-tests</artifactId><version>1</version>
+<dependencies><dependency>
+<groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{VERSION}</version>
+</dependency></dependencies></project>
+"""
+_LOGGING = """<Configuration status="WARN"><Appenders><Console name="C" target="SYSTEM_OUT">
+<PatternLayout pattern="%d %p %m (%c)%n"/></Console></Appenders>
+<Loggers><Root level="WARN"><AppenderRef ref="C"/></Root></Loggers></Configuration>
+"""
+_PROPERTIES = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "transaction.state.log.num.partitions": "4",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "1000",
+    "auto.create.topics.enable": "false",
+}
+_JVM = ("-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+
+
+def cache_directory() -> Path:
+    """Where the jars are kept between runs."""
+    base = os.environ.get("KEEPSTREAM_CACHE_DIR") or "~/.cache/keepstream"
+    return Path(base).expanduser() / f"kafka-{VERSION}"
+
+
+def missing() -> str | None:
+    """Return why Apache Kafka cannot run here, or None."""
+    if shutil.which("java") is None:
+        return "Apache Kafka needs Java 17, and there is no java"
+    shown = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr
+    found = re.search(r'version "(\d+)', shown)
+    if not found or int(found[1]) < 17:
+        return f"Apache Kafka needs Java 17, and there is {shown.splitlines()[0] if shown else 'none'}"
+    if shutil.which("mvn") is None and not (cache_directory() / "libs").is_dir():
+        return "Apache Kafka's jars are fetched by Maven, and there is no mvn"
+    return None
+
+
+def jars() -> Path:
+    """Return the directory of the jars, fetched once; parallel test processes wait for the first."""
+    cache = cache_directory()
+    libs = cache / "libs"
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not libs.is_dir():
+            with tempfile.TemporaryDirectory(dir=cache) as work:
+                Path(work, "pom.xml").write_text(_POM)
+                fetch = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=libs"]
+                subprocess.run(fetch, cwd=work, check=True, timeout=600)
+                Path(work, "libs").rename(libs)  # at once: a broken download is never taken for a whole one
+    return libs
+
+
+class KafkaServer:
+    """One Apache Kafka broker and controller in one process.
+
+    Parameters
+    ----------
+    directory
+        For its log, configuration and output; a second server on it goes on where the first ended.
+    overrides
+        Server properties on top of those for tests.
+    """
+
+    def __init__(self, directory: Path, overrides: Mapping[str, str] | None = None) -> None:
+        self.directory = directory
+        self._overrides = dict(overrides or {})
+        self._port = free_port()
+        self._controller_port = free_port()
+        self._process: GuardedProcess | None = None
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Address for clients; the same after a restart."""
+        return f"{HOST}:{self._port}"
+
+    @property
+    def pid(self) -> int:
+        """Process id of the Java process; 0 while none runs."""
+        return self._process.pid if self._process else 0
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        """Start it, on the data and port it had, and return when it answers."""
+        self.launch()
+        clients.wait_for_broker(Broker(bootstrap_servers=self.bootstrap_servers), START, say=lambda _: None)
+
+    def launch(self) -> None:
+        """Start it without waiting for its answer."""
+        assert not self.pid, "it runs already"
+        configuration = self._configure()
+        self._process = GuardedProcess(
+            [*self._java(*_JVM), "kafka.Kafka", configuration], self.directory / "kafka.log"
+        )
+
+    def kill(self) -> None:
+        """End it as a power cut would (SIGKILL)."""
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
+
+    def stop(self) -> None:
+        """End it cleanly."""
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
+
+    def _java(self, *flags: str) -> list[str | Path]:
+        logging = f"-Dlog4j2.configurationFile={self.directory / 'log4j2.xml'}"
+        return ["java", *flags, logging, "-cp", f"{jars()}/*"]
+
+    def _configure(self) -> Path:
+        file = self.directory / "server.properties"
+        if file.exists():
+            return file
+        self.directory.mkdir(parents=True, exist_ok=True)
+        Path(self.directory, "log4j2.xml").write_text(_LOGGING)
+        properties = _PROPERTIES | {
+            "controller.quorum.voters": f"1@{HOST}:{self._controller_port}",
+            "listeners": f"PLAINTEXT://{self.bootstrap_servers},CONTROLLER://{HOST}:{self._controller_port}",
+            "advertised.listeners": f"PLAINTEXT://{self.bootstrap_servers}",
+            "log.dirs": str(self.directory / "data"),
+            **self._overrides,
+        }
+        file.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
+        command = self._java("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+        subprocess.run(
+            [*command, "kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", file],
+            check=True,
+            capture_output=True,
+            timeout=120,
+        )
+        return file
