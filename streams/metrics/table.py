@@ -1,0 +1,252 @@
+"""The one table of metrics: name, kind, unit, labels and meaning are written nowhere else."""
+
+from typing import Final, Literal, NamedTuple
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_LONG_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0)
+_BYTES: Final = tuple(float(4**n * 1024) for n in range(9))
+_RECORDS: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0)
+
+
+class Metric(NamedTuple):
+    """One line of the table.
+
+    Parameters
+    ----------
+    name
+        Name in Prometheus, unit and `_total` included.
+    kind
+        Counter, gauge or histogram.
+    unit
+        What one of it is.
+    meaning
+        What it says, in one sentence.
+    labels
+        Names of its labels; every one has few values.
+    buckets
+        Upper bounds of a histogram.
+    """
+
+    name: str
+    kind: Kind
+    unit: str
+    meaning: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+def _counter(name: str, unit: str, meaning: str, *labels: str) -> Metric:
+    return Metric(name, "counter", unit, meaning, labels)
+
+
+def _gauge(name: str, unit: str, meaning: str, *labels: str) -> Metric:
+    return Metric(name, "gauge", unit, meaning, labels)
+
+
+def _histogram(name: str, unit: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Metric:
+    return Metric(name, "histogram", unit, meaning, labels, buckets)
+
+
+# -- events in --------------------------------------------------------------------------------------------
+
+EVENTS_ACCEPTED: Final = _counter(
+    "keepstream_events_accepted_total", "events", "Events that were applied to the state of their user."
+)
+EVENTS_DUPLICATE: Final = _counter(
+    "keepstream_events_duplicate_total",
+    "events",
+    "Events dropped because their event_id was seen within the dedupe window.",
+)
+EVENTS_REJECTED: Final = _counter(
+    "keepstream_events_rejected_total", "events", "Events sent to the dead-letter topic.", "reason"
+)
+REJECT_RATIO: Final = _gauge(
+    "keepstream_reject_ratio",
+    "share",
+    "Rejected share of the events of the last five minutes; 0 when there were none.",
+)
+REJECT_ALERT: Final = _gauge(
+    "keepstream_reject_alert",
+    "1 or 0",
+    "1 while keepstream_reject_ratio is above its limit: a producer is broken.",
+)
+EVENT_TIME_LAG: Final = _gauge(
+    "keepstream_event_time_lag_seconds",
+    "seconds",
+    "Wall clock minus the event time of the newest event applied; large while history is replayed.",
+)
+
+# -- reading and applying -----------------------------------------------------------------------------------
+
+RECORDS_APPLIED: Final = _counter(
+    "keepstream_records_applied_total", "records", "Records applied, by agent.", "agent"
+)
+BATCH_TIME: Final = _histogram(
+    "keepstream_batch_seconds", "seconds", "Time to apply one batch of records.", _SECONDS, "agent"
+)
+BATCH_RECORDS: Final = _histogram(
+    "keepstream_batch_records", "records", "Records of one batch.", _RECORDS, "agent"
+)
+LAG: Final = _gauge(
+    "keepstream_lag_records",
+    "records",
+    "Committed records of a partition that wait to be fetched.",
+    "topic",
+    "partition",
+)
+REWINDS: Final = _counter(
+    "keepstream_rewinds_total",
+    "rewinds",
+    "Batches that did not continue the last applied one; their partition was read again from its position.",
+    "topic",
+)
+APPLY_FAILURES: Final = _counter(
+    "keepstream_apply_failures_total",
+    "failures",
+    "Exceptions raised while applying; the partition is restored and tried again.",
+    "agent",
+)
+POISONED: Final = _counter(
+    "keepstream_poisoned_records_total",
+    "records",
+    "Records set aside because applying one alone raised an exception.",
+    "agent",
+)
+GAP: Final = _counter(
+    "keepstream_gap_records_total",
+    "records",
+    "Offsets passed over with --accept-gap because the log no longer held them.",
+    "topic",
+)
+
+# -- partitions and restore ---------------------------------------------------------------------------------
+
+PARTITIONS_ASSIGNED: Final = _gauge(
+    "keepstream_partitions_assigned",
+    "partitions",
+    "Partitions that the group has given to this worker.",
+    "agent",
+)
+PARTITIONS_OPEN: Final = _gauge(
+    "keepstream_partitions_open", "partitions", "Assigned partitions that are restored and read.", "agent"
+)
+GENERATION: Final = _gauge(
+    "keepstream_group_generation",
+    "generation",
+    "Generation of the consumer group in which partitions are held; 0 without one.",
+)
+READY: Final = _gauge(
+    "keepstream_ready", "1 or 0", "1 when /health/ready answers yes: restored, broadcasts read to their ends."
+)
+RESTORE_REMAINING: Final = _gauge(
+    "keepstream_restore_remaining_records",
+    "records",
+    "Changelog records still to be read before a partition opens.",
+    "topic",
+    "partition",
+)
+RESTORE_TIME: Final = _histogram(
+    "keepstream_restore_seconds", "seconds", "Time to restore a partition.", _LONG_SECONDS, "topic"
+)
+RESTORED_ROWS: Final = _counter(
+    "keepstream_restored_rows_total", "rows", "Changelog rows read back by restores.", "topic"
+)
+DROPPED: Final = _counter(
+    "keepstream_partitions_dropped_total", "partitions", "Partitions given up, for whatever reason.", "topic"
+)
+
+# -- checkpoints --------------------------------------------------------------------------------------------
+
+CHECKPOINTS: Final = _counter("keepstream_checkpoints_total", "transactions", "Transactions committed.")
+CHECKPOINT_TIME: Final = _histogram(
+    "keepstream_checkpoint_seconds", "seconds", "Time of a committed transaction, retries included.", _SECONDS
+)
+CHECKPOINT_SIZE: Final = _histogram(
+    "keepstream_checkpoint_bytes", "bytes", "Bytes of the values in a committed transaction.", _BYTES
+)
+CHECKPOINT_AGE: Final = _gauge(
+    "keepstream_checkpoint_age_seconds",
+    "seconds",
+    "How long the oldest applied but uncommitted batch has waited; 0 when nothing waits.",
+)
+CHECKPOINT_LAST: Final = _gauge(
+    "keepstream_checkpoint_last_timestamp_seconds",
+    "Unix time",
+    "When the last transaction was committed; 0 before the first.",
+)
+COMMITTED_ROWS: Final = _counter(
+    "keepstream_committed_rows_total", "rows", "State rows written to changelogs."
+)
+COMMITTED_OUTPUTS: Final = _counter(
+    "keepstream_committed_outputs_total", "records", "Output records written, internal topics included."
+)
+ABORTS: Final = _counter(
+    "keepstream_checkpoint_aborts_total",
+    "transactions",
+    "Transactions aborted and tried again, by Kafka's name of the error.",
+    "reason",
+)
+FENCED: Final = _counter(
+    "keepstream_fenced_total",
+    "commits",
+    "Commits refused because the group or another producer had taken over.",
+    "reason",
+)
+
+# -- state and outputs --------------------------------------------------------------------------------------
+
+STATE_ROWS: Final = _gauge("keepstream_state_rows", "rows", "Rows of state held in memory.", "agent")
+STATE_BYTES: Final = _gauge(
+    "keepstream_state_bytes", "bytes", "Memory of the state's columns; ids and indexes come on top.", "agent"
+)
+OUTPUTS: Final = _counter(
+    "keepstream_outputs_total", "records", "Records produced by the agents, by topic.", "topic"
+)
+SCORES: Final = _counter("keepstream_churn_scores_total", "scores", "Users scored for churn.")
+ALERTS: Final = _counter(
+    "keepstream_churn_alerts_total", "alerts", "Churn alerts raised, by band of probability.", "band"
+)
+LISTS: Final = _counter("keepstream_recommendation_lists_total", "lists", "Recommendation lists published.")
+
+# -- models -------------------------------------------------------------------------------------------------
+
+MODEL_QUALITY: Final = _gauge(
+    "keepstream_model_quality",
+    "as the metric says",
+    "Prequential quality of a model: every example is predicted before it is learned.",
+    "model",
+    "metric",
+)
+RECOMMENDATION_QUALITY: Final = _gauge(
+    "keepstream_recommendation_quality",
+    "as the metric says",
+    "Prequential quality of recommendations: every touch is ranked before it is learned.",
+    "metric",
+)
+DRIFTS: Final = _counter(
+    "keepstream_model_drifts_total", "drifts", "Drifts that a model's detector has reported.", "model"
+)
+
+# -- lookups and process ------------------------------------------------------------------------------------
+
+LOOKUPS: Final = _counter(
+    "keepstream_lookups_total", "requests", "Lookups answered, by kind and HTTP status.", "kind", "status"
+)
+LOOKUP_TIME: Final = _histogram(
+    "keepstream_lookup_seconds", "seconds", "Time to answer a lookup, forwarding included.", _SECONDS, "kind"
+)
+LOOP_LAG: Final = _gauge(
+    "keepstream_event_loop_lag_seconds",
+    "seconds",
+    "By how much the event loop's last heartbeat was late; a batch being applied delays it.",
+)
+INFO: Final = _gauge(
+    "keepstream_info", "1", "Always 1; the labels tell version and instance.", "version", "instance"
+)
+
+TABLE: Final[tuple[Metric, ...]] = tuple(
+    line for line in list(globals().values()) if isinstance(line, Metric)
+)
+"""Every metric, in the order in which it stands above."""
