@@ -3,7 +3,6 @@
 import threading
 import time
 from collections import Counter as Tally
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from typing import Any, Final, cast
@@ -12,18 +11,18 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from online_models.errors import InvalidParameterError
+from streams.agents.report import Report
 from streams.engine.observer import Observer
 from streams.engine.partition import TopicPartition
 from streams.metrics import table
+from streams.metrics.rejects import RecentRejects
 from streams.metrics.table import TABLE, Metric
 
-_WINDOW_S: Final = 300.0
-_STEP_S: Final = 5.0
 _FEW: Final = 100
 """Below so many events in the window a broken producer cannot be told from a single bad event."""
 
 
-class Metrics(Observer):
+class Metrics(Observer, Report):
     """Everything a worker measures, in a registry of its own; methods may be called from any thread.
 
     Counters count what was *applied*. Work that is thrown away and done again after a fault counts twice
@@ -61,7 +60,7 @@ class Metrics(Observer):
         ProcessCollector(registry=self.registry)
         self._series: dict[Metric, Any] = {metric: _collector(metric, self.registry) for metric in TABLE}
         self._clock, self._wall_clock = clock, wall_clock
-        self._recent = _RecentRejects(clock)
+        self._recent = RecentRejects(clock)
         self._reject_limit = reject_limit
         self._lock = threading.Lock()
         self._oldest_waiting: float | None = None
@@ -163,30 +162,32 @@ class Metrics(Observer):
         rejected = sum(rejects.values())
         self._recent.add(accepted + duplicates + rejected, rejected)
 
-    def event_time_lag(self, seconds: float) -> None:
-        """Show how old the newest event was when it was applied."""
-        self._gauge(table.EVENT_TIME_LAG).set(seconds)
+    def event_time(self, partition: int, clock_ms: int) -> None:
+        """Show how far the clock of a partition of events lies behind the wall clock, whenever asked."""
+        self._gauge(table.EVENT_TIME_LAG, str(partition)).set_function(
+            lambda: self._wall_clock() - clock_ms / 1000
+        )
 
-    def outputs(self, topic: str, n: int) -> None:
+    def outputs(self, topic: str, count: int) -> None:
         """Count records produced to a topic."""
-        self._counter(table.OUTPUTS, topic).inc(n)
+        self._counter(table.OUTPUTS, topic).inc(count)
 
-    def scores(self, n: int) -> None:
+    def scores(self, count: int) -> None:
         """Count churn scores."""
-        self._counter(table.SCORES).inc(n)
+        self._counter(table.SCORES).inc(count)
 
-    def alerts(self, band: str, n: int) -> None:
+    def alerts(self, band: str, count: int) -> None:
         """Count churn alerts of a band of probability."""
-        self._counter(table.ALERTS, band).inc(n)
+        self._counter(table.ALERTS, band).inc(count)
 
-    def lists(self, n: int) -> None:
+    def lists(self, count: int) -> None:
         """Count published recommendation lists."""
-        self._counter(table.LISTS).inc(n)
+        self._counter(table.LISTS).inc(count)
 
-    def state(self, agent: str, rows: int, bytes: int) -> None:  # noqa: A002  # the unit is the name
-        """Show the size of an agent's state on this worker."""
-        self._gauge(table.STATE_ROWS, agent).set(rows)
-        self._gauge(table.STATE_BYTES, agent).set(bytes)
+    def state(self, agent: str, partition: int, rows: int, size: int) -> None:
+        """Show the size of a partition's state, in rows and bytes."""
+        self._gauge(table.STATE_ROWS, agent, str(partition)).set(rows)
+        self._gauge(table.STATE_BYTES, agent, str(partition)).set(size)
 
     def model_quality(self, model: str, metric: str, value: float) -> None:
         """Show the prequential quality of a model."""
@@ -202,15 +203,21 @@ class Metrics(Observer):
 
     # -- what the server tells --------------------------------------------------------------------------
 
-    def standing(self, generation: int, held: Iterable[tuple[str, bool]], *, ready: bool) -> None:
-        """Show which partitions are held now, as pairs of agent and whether it is open."""
+    def standing(self, generation: int, held: Iterable[tuple[str, int, bool]], *, ready: bool) -> None:
+        """Show what is held now, as (agent, partition, whether it is open), and forget what is not."""
         held = list(held)
-        opened = Tally(agent for agent, is_open in held if is_open)
-        assigned = Tally(agent for agent, _ in held)
+        assigned = Tally(agent for agent, _, _ in held)
+        opened = Tally(agent for agent, _, is_open in held if is_open)
         for metric, counts in ((table.PARTITIONS_ASSIGNED, assigned), (table.PARTITIONS_OPEN, opened)):
-            self._series[metric].clear()
-            for agent, count in counts.items():
-                self._gauge(metric, agent).set(count)
+            self._keep(metric, {(agent,) for agent in assigned})
+            for agent in assigned:
+                self._gauge(metric, agent).set(counts[agent])
+        states = {(agent, str(partition)) for agent, partition, _ in held}
+        self._keep(table.STATE_ROWS, states)
+        self._keep(table.STATE_BYTES, states)
+        self._keep(table.EVENT_TIME_LAG, {(number,) for agent, number in states if agent == "users"})
+        if "trainer" not in assigned:
+            self._series[table.MODEL_QUALITY].clear()
         self._gauge(table.GENERATION).set(generation)
         self._gauge(table.READY).set(ready)
 
@@ -241,6 +248,12 @@ class Metrics(Observer):
     def _forget(self, metric: Metric, *labels: str) -> None:
         self._series[metric].remove(*labels)
 
+    def _keep(self, metric: Metric, labels: set[tuple[str, ...]]) -> None:
+        """Forget the series whose labels are not among those given."""
+        series = self._series[metric]
+        for old in {tuple(sample.labels.values()) for sample in series.collect()[0].samples} - labels:
+            series.remove(*old)
+
     def _checkpoint_age(self) -> float:
         with self._lock:
             oldest = self._oldest_waiting
@@ -248,36 +261,6 @@ class Metrics(Observer):
 
     def _reject_alert(self) -> float:
         return float(self._recent.ratio() > self._reject_limit and self._recent.events() >= _FEW)
-
-
-class _RecentRejects:
-    """Events and rejects of the last minutes, summed up in short steps."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._steps: deque[list[float]] = deque()
-        self._lock = threading.Lock()
-
-    def add(self, events: int, rejected: int) -> None:
-        with self._lock:
-            now = self._clock()
-            if not self._steps or now - self._steps[-1][0] >= _STEP_S:
-                self._steps.append([now, 0, 0])
-            self._steps[-1][1] += events
-            self._steps[-1][2] += rejected
-
-    def events(self) -> float:
-        return self._sums()[0]
-
-    def ratio(self) -> float:
-        events, rejected = self._sums()
-        return rejected / events if events else 0.0
-
-    def _sums(self) -> tuple[float, float]:
-        with self._lock:
-            while self._steps and self._clock() - self._steps[0][0] > _WINDOW_S:
-                self._steps.popleft()
-            return sum(step[1] for step in self._steps), sum(step[2] for step in self._steps)
 
 
 def _collector(metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:

@@ -75,7 +75,9 @@ REJECT_ALERT: Final = _gauge(
 EVENT_TIME_LAG: Final = _gauge(
     "keepstream_event_time_lag_seconds",
     "seconds",
-    "Wall clock minus the event time of the newest event applied; large while history is replayed.",
+    "Wall clock minus the event-time clock of a partition; it grows while no event comes, and shows the age "
+    "of the events while history is replayed.",
+    "partition",
 )
 
 # -- reading and applying -----------------------------------------------------------------------------------
@@ -197,9 +199,15 @@ FENCED: Final = _counter(
 
 # -- state and outputs --------------------------------------------------------------------------------------
 
-STATE_ROWS: Final = _gauge("keepstream_state_rows", "rows", "Rows of state held in memory.", "agent")
+STATE_ROWS: Final = _gauge(
+    "keepstream_state_rows", "rows", "Rows of state held in memory.", "agent", "partition"
+)
 STATE_BYTES: Final = _gauge(
-    "keepstream_state_bytes", "bytes", "Memory of the state's columns; ids and indexes come on top.", "agent"
+    "keepstream_state_bytes",
+    "bytes",
+    "Memory of the state's columns; ids and indexes come on top.",
+    "agent",
+    "partition",
 )
 OUTPUTS: Final = _counter(
     "keepstream_outputs_total", "records", "Records produced by the agents, by topic.", "topic"

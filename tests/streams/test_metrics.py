@@ -8,6 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from online_models.errors import InvalidParameterError
+from streams.agents.report import Report
 from streams.engine.observer import Observer
 from streams.engine.partition import TopicPartition
 from streams.metrics import TABLE, Metrics
@@ -40,16 +41,16 @@ def feed_everything(metrics):
     metrics.gap_accepted(SOURCE, 7)
     metrics.lag(SOURCE, 12)
     metrics.events(accepted=8, duplicates=1, rejects={"not_json": 1})
-    metrics.event_time_lag(2.5)
+    metrics.event_time(0, 1_700_000_000_000)
     metrics.outputs("recommendations.v1", 3)
     metrics.scores(4)
     metrics.alerts("high", 1)
     metrics.lists(2)
-    metrics.state("users", 100, 4_096)
+    metrics.state("users", 0, 100, 4_096)
     metrics.model_quality("churn", "log_loss", 0.4)
     metrics.recommendation_quality("hit_rate", 0.3)
     metrics.drift("churn")
-    metrics.standing(3, [("users", True), ("users", False)], ready=False)
+    metrics.standing(3, [("users", 0, True), ("users", 1, False), ("trainer", 0, True)], ready=False)
     metrics.lookup("user", 200, 0.001)
     metrics.loop_lag(0.002)
 
@@ -89,9 +90,10 @@ class TestMetrics:
         for metric in TABLE:
             assert {metric.name, f"{metric.name}_count"} & names, metric.name
 
-    def test_every_measurement_of_the_engine_is_taken(self):
-        for name, _ in inspect.getmembers(Observer, inspect.isfunction):
-            assert getattr(Metrics, name) is not getattr(Observer, name), name
+    @pytest.mark.parametrize("base", [Observer, Report])
+    def test_every_measurement_of_engine_and_agents_is_taken(self, base):
+        for name, _ in inspect.getmembers(base, inspect.isfunction):
+            assert name in vars(Metrics), name
 
     def test_two_workers_of_one_process_do_not_share_series(self):
         first, second = Metrics(), Metrics()
@@ -109,12 +111,26 @@ class TestMetrics:
     def test_a_partition_that_was_never_measured_can_be_dropped(self):
         Metrics().dropped(SOURCE)
 
-    def test_counts_of_partitions_shrink_with_the_assignment(self):
+    def test_what_is_held_no_longer_is_forgotten(self):
         metrics = Metrics()
-        metrics.standing(1, [("users", True), ("users", True), ("items", False)], ready=False)
-        metrics.standing(2, [("users", True)], ready=True)
+        for agent, partition in (("users", 0), ("users", 1), ("items", 0), ("trainer", 0)):
+            metrics.state(agent, partition, 10, 100)
+        metrics.model_quality("churn", "auc", 0.8)
+        held = [("users", 0, True), ("users", 1, True), ("items", 0, False), ("trainer", 0, True)]
+        metrics.standing(1, held, ready=False)
+        metrics.standing(2, [("users", 0, True)], ready=True)
+        text = metrics.render().decode()
         assert metrics.value("keepstream_partitions_open", agent="users") == 1
-        assert 'agent="items"' not in metrics.render().decode()
+        assert 'agent="items"' not in text
+        assert 'agent="users",partition="1"' not in text
+        assert 'model="churn"' not in text
+
+    def test_event_time_lag_is_counted_from_the_wall_clock(self):
+        clock = Clock()
+        metrics = Metrics(wall_clock=clock)
+        metrics.event_time(3, 990_000)
+        clock.now += 5
+        assert metrics.value("keepstream_event_time_lag_seconds", partition="3") == 15
 
     def test_a_limit_outside_its_range_is_named(self):
         with pytest.raises(InvalidParameterError, match=r"reject_limit .* 1\.5"):
