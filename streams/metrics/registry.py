@@ -212,10 +212,10 @@ class Metrics(Observer, Report):
             self._keep(metric, {(agent,) for agent in assigned})
             for agent in assigned:
                 self._gauge(metric, agent).set(counts[agent])
-        states = {(agent, str(partition)) for agent, partition, _ in held}
+        states: set[tuple[str, ...]] = {(agent, str(partition)) for agent, partition, _ in held}
         self._keep(table.STATE_ROWS, states)
         self._keep(table.STATE_BYTES, states)
-        self._keep(table.EVENT_TIME_LAG, {(number,) for agent, number in states if agent == "users"})
+        self._keep(table.EVENT_TIME_LAG, {state[1:] for state in states if state[0] == "users"})
         if "trainer" not in assigned:
             self._series[table.MODEL_QUALITY].clear()
         self._gauge(table.GENERATION).set(generation)
