@@ -1,7 +1,7 @@
-"""Candidates for users' next touches, gathered for many users at once, with the features they are ranked by."""
+"""Candidates for users' next touches, gathered for many users at once, with their features."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from online_models.events import Floats, Int64s
 from online_models.items.histories import Histories
 from online_models.items.neighbours import NeighbourSource
 from online_models.items.pairs import Floats32
+from online_models.items.slots import BACKWARD, FORWARD, LAG1, WEIGHTS
 
 RANK_FEATURES: Final = (
     "forward",
@@ -22,8 +23,45 @@ RANK_FEATURES: Final = (
     "log_lately",
     "rank",
     "session_length",
+    "cooccurrence",
+    "reload_share",
 )
-"""Order of the columns of `Candidates.features`."""
+"""Order of the columns of `Candidates.features`, made so that a linear ranker can use them:
+
+forward, backward, cooccurrence
+    log(1 + 100 s) of the decayed pair weights s with the newest touches (partners that came after, before,
+    both together), each divided by the touch's position and by powers of the popularities.
+lag1_share, reload_share
+    log(1 + 100 s) of the share s of the last item's touches that the candidate directly followed; in the
+    second column where the candidate is the last item itself.
+session_recency, session_count, is_last
+    1 / position of the candidate's latest touch in this session, log(1 + its touches there), and whether it
+    is the last item; 0 where it was not touched.
+log_popularity, log_lately
+    Natural logarithm of the touches decayed slowly and fast, at least -14.
+rank
+    Logarithm of 1 / rank by co-occurrence among the user's candidates.
+session_length
+    log(1 + touches in the session).
+"""
+
+(
+    _FORWARD,
+    _BACKWARD,
+    _LAG1,
+    _RECENCY,
+    _COUNT,
+    _IS_LAST,
+    _POPULARITY,
+    _LATELY,
+    _RANK,
+    _LENGTH,
+    _COOCCURRENCE,
+    _RELOAD,
+) = range(len(RANK_FEATURES))
+
+_SCALE: Final = 100.0
+_LEAST_HEAT: Final = -20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,90 +140,120 @@ def gather(
         Present event time, epoch milliseconds; weights and popularity are decayed to it.
     """
     touched = source.rows_of(histories.items[:, : settings.positions])
+    size = max(source.size, 1)
     keys, weights = _entries(settings, touched, source, now_ms)
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
-    first = np.empty(order.size, np.bool_)
-    first[:1] = True
+    first = np.ones(order.size, np.bool_)
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
     begin = np.flatnonzero(first)
-    unique = ordered[begin]
-    user, row = np.divmod(unique, max(source.size, 1))
+    distinct = ordered[begin]
+    user, row = np.divmod(distinct, size)
     scores = np.add.reduceat(weights[order], begin, axis=0) if begin.size else weights
     start = np.searchsorted(user, np.arange(len(histories) + 1))
-    features = np.empty((row.size, len(RANK_FEATURES)), np.float32)
-    _score_features(features, scores, row, settings, source, now_ms)
-    _session_features(features, unique, touched, histories, source.size)
-    features[:, 8] = _ranks(scores[:, 0] + scores[:, 1], user, start)
-    features[:, 9] = np.log1p(histories.session_length)[user]
+    features = np.zeros((row.size, len(RANK_FEATURES)), np.float32)
+    _session_features(features, distinct, touched, histories, size)
+    _popularity_features(features, row, source, now_ms)
+    _score_features(features, scores, settings.partner_power)
+    features[:, _RANK] = _log_ranks(features[:, _COOCCURRENCE], user, start)
+    features[:, _LENGTH] = np.log1p(histories.session_length)[user]
     return Candidates(start, user, row, features)
+
+
+class WeightedNeighbours(NamedTuple):
+    """The partners of users' newest touches.
+
+    Parameters
+    ----------
+    user, position
+        (m,) whose touch it is, and which (0 = newest).
+    row
+        (m,) the touched item.
+    partners
+        (m, p) rows of its partners, -1 where there is none.
+    weights
+        (m, p, 3) forward and backward weight, decayed to the present, divided by position and the touched
+        item's popularity; and the lag-1 share, for the newest touch only.
+    """
+
+    user: Int64s
+    position: Int64s
+    row: Int64s
+    partners: Int64s
+    weights: Floats
+
+
+def weighted_neighbours(
+    settings: CandidateSettings, touched: Int64s, source: NeighbourSource, now_ms: int
+) -> WeightedNeighbours:
+    """Return the partners of touched rows (n, r), newest first, -1 where unknown, with their weights."""
+    user, position = np.nonzero(touched >= 0)
+    row = touched[user, position]
+    near = source.neighbours(row)
+    instant = now_ms / source.settings.half_life_ms
+    heat, _ = source.heat(row)
+    lasting = np.maximum(heat - instant, _LEAST_HEAT)
+    scale = np.exp2(near.instant - instant - settings.source_power * lasting) / (position + 1)
+    weights = near.weights.astype(np.float64)
+    weights[:, :, :LAG1] *= scale[:, None, None]
+    weights[:, :, LAG1] *= (position == 0)[:, None]
+    return WeightedNeighbours(user, position, row, near.partners, weights)
 
 
 def _entries(
     settings: CandidateSettings, touched: Int64s, source: NeighbourSource, now_ms: int
 ) -> tuple[Int64s, Floats]:
     """Return (e,) keys, user times size plus row, and (e, 3) weights of everything that is offered."""
-    users, positions = np.nonzero(touched >= 0)
-    rows = touched[users, positions]
+    near = weighted_neighbours(settings, touched, source, now_ms)
     size = max(source.size, 1)
-    near = source.neighbours(rows)
-    instant = now_ms / source.settings.half_life_ms
-    heat, _ = source.heat(rows)
-    scale = np.exp2(near.instant - instant - settings.source_power * np.maximum(heat - instant, -20.0))
-    scale /= positions + 1
-    weights = near.weights.astype(np.float64)
-    weights[:, :, :2] *= scale[:, None, None]
-    weights[positions > 0, :, 2] = 0.0
     known = near.partners >= 0
-    keys = (near.partners + (users * size)[:, None])[known]
-    everyone = np.arange(len(touched))
+    partners = (near.partners + (near.user * size)[:, None])[known]
     popular = source.popular()[: settings.popular]
-    alike = source.of_same_category(touched[:, 0]) if touched.shape[1] else touched
-    alike_user, at = np.nonzero(alike >= 0)
-    extra = np.concatenate(
-        (
-            users * size + rows,
-            (everyone[:, None] * size + popular).ravel(),
-            alike_user * size + alike[alike_user, at],
-        )
-    )
-    return np.concatenate((keys, extra)), np.concatenate((weights[known], np.zeros((extra.size, 3))))
-
-
-def _score_features(
-    features: Floats32,
-    scores: Floats,
-    row: Int64s,
-    settings: CandidateSettings,
-    source: NeighbourSource,
-    now_ms: int,
-) -> None:
-    slow, fast = source.heat(row)
-    slow = np.maximum(slow - now_ms / source.settings.half_life_ms, -20.0)
-    fast = np.maximum(fast - now_ms / source.settings.lately_half_life_ms, -20.0)
-    scores[:, :2] *= np.exp2(-settings.partner_power * slow)[:, None]
-    features[:, 0:2] = scores[:, :2]
-    features[:, 2] = scores[:, 2]
-    features[:, 6] = slow
-    features[:, 7] = fast
+    everyone = np.arange(len(touched))[:, None] * size
+    keys = [partners, near.user * size + near.row, (everyone + popular).ravel()]
+    if touched.shape[1]:
+        alike = source.of_same_category(touched[:, 0])
+        keys.append((everyone + alike)[alike >= 0])
+    joined = np.concatenate(keys)
+    weights = np.zeros((joined.size, WEIGHTS))
+    weights[: partners.size] = near.weights[known]
+    return joined, weights
 
 
 def _session_features(
-    features: Floats32, unique: Int64s, touched: Int64s, histories: Histories, size: int
+    features: Floats32, distinct: Int64s, touched: Int64s, histories: Histories, size: int
 ) -> None:
-    features[:, 3:6] = 0.0
-    users, positions = np.nonzero(
-        (touched >= 0) & (np.arange(touched.shape[1]) < histories.in_session[:, None])
-    )
-    at = np.searchsorted(unique, users * max(size, 1) + touched[users, positions])
-    np.maximum.at(features[:, 3], at, (1.0 / (positions + 1)).astype(np.float32))
-    np.add.at(features[:, 4], at, np.float32(1.0))
-    features[at[positions == 0], 5] = 1.0
+    in_session = np.arange(touched.shape[1]) < histories.in_session[:, None]
+    user, position = np.nonzero((touched >= 0) & in_session)
+    at = np.searchsorted(distinct, user * size + touched[user, position])
+    np.maximum.at(features[:, _RECENCY], at, (1.0 / (position + 1)).astype(np.float32))
+    np.add.at(features[:, _COUNT], at, np.float32(1.0))
+    features[:, _COUNT] = np.log1p(features[:, _COUNT])
+    features[at[position == 0], _IS_LAST] = 1.0
 
 
-def _ranks(score: Floats, user: Int64s, start: Int64s) -> Floats:
-    """Return 1 / rank of each candidate within its user, best first."""
+def _popularity_features(features: Floats32, row: Int64s, source: NeighbourSource, now_ms: int) -> None:
+    settings = source.settings
+    slow, fast = source.heat(row)
+    slow, fast = slow - now_ms / settings.half_life_ms, fast - now_ms / settings.lately_half_life_ms
+    features[:, _POPULARITY] = np.log(2.0) * np.maximum(slow, _LEAST_HEAT)
+    features[:, _LATELY] = np.log(2.0) * np.maximum(fast, _LEAST_HEAT)
+
+
+def _score_features(features: Floats32, scores: Floats, partner_power: float) -> None:
+    normal = np.exp(-partner_power * features[:, _POPULARITY])
+    forward, backward = scores[:, FORWARD] * normal, scores[:, BACKWARD] * normal
+    features[:, _FORWARD] = np.log1p(_SCALE * forward)
+    features[:, _BACKWARD] = np.log1p(_SCALE * backward)
+    features[:, _COOCCURRENCE] = np.log1p(_SCALE * (forward + backward))
+    share = np.log1p(_SCALE * scores[:, LAG1])
+    features[:, _RELOAD] = share * features[:, _IS_LAST]
+    features[:, _LAG1] = share - features[:, _RELOAD]
+
+
+def _log_ranks(score: Floats32, user: Int64s, start: Int64s) -> Floats:
+    """Return log(1 / rank) of each candidate within its user, best first."""
     order = np.lexsort((-score, user)) if start.size > 2 else np.argsort(-score, kind="stable")
     ranks = np.empty(order.size)
-    ranks[order] = np.arange(order.size) - start[user] + 1.0
-    return 1.0 / ranks
+    ranks[order] = np.arange(1, order.size + 1) - start[user]
+    return -np.log(ranks)

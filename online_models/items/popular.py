@@ -34,7 +34,7 @@ class PopularLists:
         self._starts = np.zeros(1, np.int64)
 
     def stale(self, changes: int, size: int) -> bool:
-        """Return whether the lists of a table of `size` rows, changed `changes` times so far, are outdated."""
+        """Return whether the lists of `size` rows, changed `changes` times so far, are outdated."""
         return self._changes < 0 or changes - self._changes >= max(_MIN_CHANGES, int(size * _SHARE))
 
     def rebuild(self, changes: int, heat: Floats, category: Int64s) -> None:

@@ -1,0 +1,111 @@
+"""Why an item is in a list, as a sentence."""
+
+import numpy as np
+
+from online_models.events import Int64s
+from online_models.items.candidates import CandidateSettings, weighted_neighbours
+from online_models.items.histories import Histories
+from online_models.items.neighbours import NeighbourSource
+from online_models.items.slots import BACKWARD, FORWARD, Bools
+
+_CHUNK = 32
+
+
+def explain(
+    settings: CandidateSettings, rows: Int64s, histories: Histories, source: NeighbourSource, now_ms: int
+) -> list[list[str]]:
+    """Return a sentence for every listed item: the strongest of the ways in which it became a candidate.
+
+    Parameters
+    ----------
+    settings
+        The settings with which candidates were gathered.
+    rows
+        (n, k) listed rows; -1 where there are fewer.
+    histories
+        The histories of the n users.
+    source
+        Where the rows belong.
+    now_ms
+        Present event time, epoch milliseconds.
+    """
+    told: list[list[str]] = []
+    for begin in range(0, len(rows), _CHUNK):
+        part = slice(begin, begin + _CHUNK)
+        told += _explain_chunk(settings, rows[part], histories.take(part), source, now_ms)
+    return told
+
+
+def _explain_chunk(
+    settings: CandidateSettings, rows: Int64s, histories: Histories, source: NeighbourSource, now_ms: int
+) -> list[list[str]]:
+    touched = source.rows_of(histories.items[:, : settings.positions])
+    at, forward = _strongest(settings, rows, touched, source, now_ms)
+    steps = _own_steps(rows, touched, histories)
+    told = []
+    for user, listed in enumerate(rows.tolist()):
+        sentences = []
+        last = int(touched[user, 0]) if touched.shape[1] else -1
+        for place, row in enumerate(listed):
+            if row < 0:
+                break
+            if steps[user, place]:
+                sentences.append(_viewed(int(steps[user, place])))
+            elif at[user, place] >= 0:
+                name = source.item_id(int(touched[user, at[user, place]]))
+                sentences.append(_related(name, forward=bool(forward[user, place])))
+            else:
+                sentences.append(_popular(row, last, source))
+        told.append(sentences)
+    return told
+
+
+def _strongest(
+    settings: CandidateSettings, rows: Int64s, touched: Int64s, source: NeighbourSource, now_ms: int
+) -> tuple[Int64s, Bools]:
+    """Return for each listed row the position of the touch that speaks most for it (-1 = none), and how.
+
+    The second array says whether the row came after that touch (True) or before it.
+    """
+    near = weighted_neighbours(settings, touched, source, now_ms)
+    shape = (*touched.shape, near.partners.shape[1])
+    partners = np.full(shape, -1, np.int32)
+    partners[near.user, near.position] = near.partners
+    weights = np.zeros((2, *shape), np.float32)
+    weights[FORWARD, near.user, near.position] = near.weights[:, :, FORWARD]
+    weights[BACKWARD, near.user, near.position] = near.weights[:, :, BACKWARD]
+    flat = (len(touched), 1, -1)
+    match = rows.astype(np.int32)[:, :, None] == partners.reshape(flat)
+    total = np.where(match, weights.sum(axis=0).reshape(flat), np.float32(0.0))
+    if not total.shape[2]:
+        return np.full(rows.shape, -1), np.zeros(rows.shape, np.bool_)
+    best = total.argmax(axis=2)
+    forward = np.take_along_axis(weights[FORWARD].reshape(len(touched), -1), best, axis=1)
+    backward = np.take_along_axis(weights[BACKWARD].reshape(len(touched), -1), best, axis=1)
+    found = np.take_along_axis(total, best[:, :, None], axis=2)[:, :, 0] > 0.0
+    return np.where(found, best // shape[2], -1), forward >= backward
+
+
+def _own_steps(rows: Int64s, touched: Int64s, histories: Histories) -> Int64s:
+    """Return how many touches ago each listed row was touched in this session; 0 where it was not."""
+    recent = np.arange(touched.shape[1]) < histories.in_session[:, None]
+    own = (rows[:, :, None] == touched[:, None, :]) & recent[:, None, :] & (rows >= 0)[:, :, None]
+    steps = np.arange(1, touched.shape[1] + 1)
+    nearest: Int64s = np.where(own, steps, touched.shape[1] + 1).min(axis=2, initial=touched.shape[1] + 1)
+    return np.where(nearest > touched.shape[1], 0, nearest)
+
+
+def _viewed(steps: int) -> str:
+    return "you just viewed it" if steps == 1 else f"you viewed it {steps - 1} touches ago"
+
+
+def _related(name: str, *, forward: bool) -> str:
+    shown = name or "what you viewed"
+    return f"people who viewed {shown} next viewed this" if forward else f"people viewed this before {shown}"
+
+
+def _popular(row: int, last: int, source: NeighbourSource) -> str:
+    category = source.category(row)
+    if category and last >= 0 and source.category(last) == category:
+        return f"popular in {category}"
+    return "popular now"
