@@ -104,6 +104,11 @@ class Admission:
     dedupe_window_ms
         How long an event id is remembered, counted from its hour; at least the lateness.
 
+    Attributes
+    ----------
+    latest_ms
+        The largest event time seen, -1 before the first; the store saves it with its clock.
+
     Raises
     ------
     InvalidParameterError
@@ -121,22 +126,22 @@ class Admission:
             )
         self.allowed_lateness_ms = allowed_lateness_ms
         self.dedupe_window_ms = dedupe_window_ms
+        self.latest_ms = -1
         self._known = HashSet()
         self._rows: dict[int, dict[int, UInt64s]] = {}
         self._fresh: dict[int, list[UInt64s]] = {}
         self._tombstones: list[bytes] = []
 
-    def admit(self, event_ids: UInt64s, times: Int64s, clock_ms: int) -> Admitted:
+    def admit(self, event_ids: UInt64s, times: Int64s) -> Admitted:
         """Decide on consecutive events and remember the ids of those accepted.
 
         Parameters
         ----------
         event_ids, times
-            (n,) hashes of the ids and event times in log order.
-        clock_ms
-            The largest event time seen before them; -1 for none.
+            (n,) hashes of the ids and event times in log order; at least one event.
         """
-        latest = np.maximum.accumulate(np.maximum(times, clock_ms))
+        latest = np.maximum.accumulate(np.maximum(times, self.latest_ms))
+        self.latest_ms = int(latest[-1])
         late = times < latest - self.allowed_lateness_ms
         known = self._known.contains(event_ids)
         candidates = np.flatnonzero(~(late | known))

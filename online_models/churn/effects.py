@@ -1,0 +1,148 @@
+"""What the users' side decides: values for an agent to perform, and views for lookups."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from online_models.churn.alerts import ChurnAlert
+from online_models.churn.labels import ExampleBatch
+from online_models.events import Int64s, Reject
+from online_models.items.pairs import PairBatch
+
+
+class ChurnScore(NamedTuple):
+    """The score of one user at one check.
+
+    Parameters
+    ----------
+    subject
+        The user, with the prefix ``u:``.
+    at_ms
+        Time of the check, epoch milliseconds.
+    probability
+        Probability of no activity within the horizon; before the first trained model a recency score.
+    last_ms
+        Time of the user's last activity.
+    model_version
+        Snapshot behind the probability; 0 for the recency score.
+    """
+
+    subject: str
+    at_ms: int
+    probability: float
+    last_ms: int
+    model_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class UserEffects:
+    """What came of a batch of events or of ticks.
+
+    Parameters
+    ----------
+    accepted, duplicates
+        Indices of the batch's events that were applied, and of those whose id was known; ascending.
+    rejects
+        Pairs of index and reason.
+    pairs
+        Batches of touches and pairs, in log order.
+    examples
+        Examples whose labels became final.
+    scores, alerts
+        Users checked, and those to alert, in the order of the checks.
+    active
+        Pairs of user and offset of the last event that touched an item, in the order of these offsets.
+    erased
+        Users to be forgotten everywhere, in log order.
+    """
+
+    accepted: Int64s
+    duplicates: Int64s
+    rejects: list[tuple[int, Reject]]
+    pairs: list[PairBatch]
+    examples: ExampleBatch
+    scores: list[ChurnScore]
+    alerts: list[ChurnAlert]
+    active: list[tuple[str, int]]
+    erased: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class UserView:
+    """What is known of one user.
+
+    Parameters
+    ----------
+    subject
+        The user, with its prefix.
+    event_counts
+        Exact lifetime counts of accepted events by name, zeros left out.
+    first_ms, last_ms
+        First and latest activity, epoch milliseconds; 0 where there was none.
+    sessions
+        Sessions so far.
+    session_start_ms, session_touches
+        Start of the latest session, and touches in it.
+    recent, bought
+        Hashes of the last touched and the last bought items, newest first.
+    spend
+        Spent in all, at purchases.
+    score, score_ms, score_version
+        Last score, its time and model version; time 0 where never scored.
+    alert_ms
+        Time of the last alert, 0 where there was none.
+    pending_labels
+        Times of the landmarks whose label is not final yet.
+    """
+
+    subject: str
+    event_counts: dict[str, int]
+    first_ms: int
+    last_ms: int
+    sessions: int
+    session_start_ms: int
+    session_touches: int
+    recent: list[int]
+    bought: list[int]
+    spend: float
+    score: float
+    score_ms: int
+    score_version: int
+    alert_ms: int
+    pending_labels: list[int]
+
+
+class Collected:
+    """Effects while they are being gathered, segment by segment."""
+
+    def __init__(self) -> None:
+        self.accepted: list[Int64s] = []
+        self.duplicates: list[Int64s] = []
+        self.rejects: list[tuple[int, Reject]] = []
+        self.pairs: list[PairBatch] = []
+        self.examples: list[ExampleBatch] = []
+        self.scores: list[ChurnScore] = []
+        self.alerts: list[ChurnAlert] = []
+        self.active: dict[str, int] = {}
+        self.erased: list[str] = []
+
+    def note_active(self, subject: str, offset: int) -> None:
+        """Note that a user touched items in the event at an offset."""
+        self.active.pop(subject, None)
+        self.active[subject] = offset
+
+    def done(self) -> UserEffects:
+        """Return the effects."""
+        none = np.zeros(0, np.int64)
+        return UserEffects(
+            accepted=np.concatenate([none, *self.accepted]),
+            duplicates=np.concatenate([none, *self.duplicates]),
+            rejects=self.rejects,
+            pairs=self.pairs,
+            examples=ExampleBatch.concat([batch for batch in self.examples if len(batch)]),
+            scores=self.scores,
+            alerts=self.alerts,
+            active=list(self.active.items()),
+            erased=self.erased,
+        )

@@ -1,0 +1,100 @@
+"""The model as it is broadcast: plain numbers that score all due users with one matrix product."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+
+from online_models import snapshots
+from online_models.churn.features import FEATURE_NAMES, Features32
+from online_models.errors import CorruptStateError
+from online_models.events import Floats
+
+SNAPSHOT_VERSION: Final = 1
+
+
+@dataclass(frozen=True)
+class ChurnScorer:
+    """A trained churn model, frozen.
+
+    Parameters
+    ----------
+    version
+        Number of the snapshot, from 1.
+    weights, bias
+        (F,) weights of the raw features and the constant, scaling folded in.
+    center
+        (F,) mean of the features: contributions are counted from there.
+    threshold
+        Probability from which on alerts fit the daily budget; 1 while that is unknown.
+    ready
+        Whether enough labels of both classes were learned.
+    """
+
+    version: int
+    weights: Floats
+    bias: float
+    center: Floats
+    threshold: float
+    ready: bool
+
+    def score_many(self, features: Features32) -> Floats:
+        """Return (n,) probabilities of no activity within the horizon for (n, F) features.
+
+        Row by row the same value whatever other rows there are.
+        """
+        # Not a BLAS product: its rounding depends on how many rows there are.
+        log_odds = np.einsum("ij,j->i", features.astype(np.float64), self.weights) + self.bias
+        return np.asarray(1.0 / (1.0 + np.exp(-np.clip(log_odds, -30.0, 30.0))))
+
+    def contributions(self, features: Features32) -> Floats:
+        """Return (n, F) what each feature adds to the log-odds, compared with its mean."""
+        return np.asarray((features - self.center) * self.weights)
+
+    def pack(self) -> bytes:
+        """Return the scorer as bytes."""
+        return snapshots.pack("churn-scorer", SNAPSHOT_VERSION, self.to_snapshot())
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Self:
+        """Return the scorer that `pack` wrote.
+
+        Raises
+        ------
+        CorruptStateError
+            When the bytes are something else, or were made for other features.
+        """
+        return cls.from_snapshot(snapshots.unpack("churn-scorer", SNAPSHOT_VERSION, data))
+
+    def to_snapshot(self) -> dict[str, Any]:
+        """Return the scorer as plain numbers and strings."""
+        return {
+            "version": self.version,
+            "features": list(FEATURE_NAMES),
+            "weights": self.weights.tolist(),
+            "bias": self.bias,
+            "center": self.center.tolist(),
+            "threshold": self.threshold,
+            "ready": self.ready,
+        }
+
+    @classmethod
+    def from_snapshot(cls, content: Mapping[str, Any]) -> Self:
+        """Return the scorer that `to_snapshot` described.
+
+        Raises
+        ------
+        CorruptStateError
+            When it was made for other features.
+        """
+        if list(content.get("features", ())) != list(FEATURE_NAMES):
+            raise CorruptStateError("the churn model was made for other features than this version computes")
+        return cls(
+            version=int(content["version"]),
+            weights=np.array(content["weights"], dtype=np.float64),
+            bias=float(content["bias"]),
+            center=np.array(content["center"], dtype=np.float64),
+            threshold=float(content["threshold"]),
+            ready=bool(content["ready"]),
+        )

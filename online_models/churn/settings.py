@@ -1,0 +1,193 @@
+"""Settings of the users' side: horizon, checks, sessions, memory."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from online_models.errors import InvalidParameterError
+
+MINUTE_MS: Final = 60_000
+HOUR_MS: Final = 60 * MINUTE_MS
+DAY_MS: Final = 24 * HOUR_MS
+
+
+@dataclass(frozen=True, slots=True)
+class BgNbdSettings:
+    """Parameters of the BG/NBD model behind one feature; sessions count as its transactions.
+
+    The defaults are those of the CDNOW data (Fader, Hardie & Lee 2005). The model learns how far to trust
+    the feature, so they need not fit: they set the shape of "quiet for longer than usual".
+
+    Parameters
+    ----------
+    r, alpha_days
+        Shape and scale (days) of the gamma distribution of session rates.
+    a, b
+        Parameters of the beta distribution of the chance to leave after a session.
+
+    Raises
+    ------
+    InvalidParameterError
+        When a parameter is not positive.
+    """
+
+    r: float = 0.243
+    alpha_days: float = 30.9
+    a: float = 0.793
+    b: float = 2.426
+
+    def __post_init__(self) -> None:
+        for name in ("r", "alpha_days", "a", "b"):
+            value = getattr(self, name)
+            if not 0 < value < float("inf"):
+                raise InvalidParameterError(f"{name} must be positive, got {value}")
+
+
+@dataclass(frozen=True, slots=True)
+class AlertSettings:
+    """When alerts are sent.
+
+    Parameters
+    ----------
+    threshold
+        Fixed probability from which on a user is alerted; None lets the trainer choose it for the budget.
+    daily_budget
+        Alerts a day over all partitions, event time; None for no bound (then `threshold` must be given).
+    partitions
+        Number of event partitions that share the budget.
+    cooldown_ms
+        Least time between two alerts of one user.
+    reasons
+        Reasons an alert carries.
+
+    Raises
+    ------
+    InvalidParameterError
+        When a parameter is outside its range.
+    """
+
+    threshold: float | None = None
+    daily_budget: int | None = 1000
+    partitions: int = 1
+    cooldown_ms: int = 14 * DAY_MS
+    reasons: int = 3
+
+    def __post_init__(self) -> None:
+        if self.threshold is None and self.daily_budget is None:
+            raise InvalidParameterError("threshold must be given where daily_budget is None, got None")
+        if self.threshold is not None and not 0.0 < self.threshold <= 1.0:
+            raise InvalidParameterError(f"threshold must be above 0 and at most 1, got {self.threshold}")
+        if self.daily_budget is not None and self.daily_budget < 0:
+            raise InvalidParameterError(f"daily_budget must not be negative, got {self.daily_budget}")
+        if self.partitions < 1:
+            raise InvalidParameterError(f"partitions must be at least 1, got {self.partitions}")
+        if self.cooldown_ms < 0:
+            raise InvalidParameterError(f"cooldown_ms must not be negative, got {self.cooldown_ms}")
+        if self.reasons < 1:
+            raise InvalidParameterError(f"reasons must be at least 1, got {self.reasons}")
+
+    @property
+    def daily_cap(self) -> int | None:
+        """Alerts a day of one partition: its share of the budget, rounded up."""
+        return None if self.daily_budget is None else -(-self.daily_budget // self.partitions)
+
+
+@dataclass(frozen=True, slots=True)
+class UserSettings:
+    """Settings of `UserStore`; durations in milliseconds of event time.
+
+    Parameters
+    ----------
+    horizon_ms
+        A user churned at t if no activity follows within this time.
+    check_interval_ms
+        Every active user is scored this often, at a phase given by a hash of the id.
+    landmark_interval_ms
+        Every so often the features of a check are kept until their label is known.
+    hazard_step_ms
+        Window of the short label (activity within it), known sooner; at most the horizon.
+    allowed_lateness_ms
+        An event further behind the partition's clock is rejected.
+    dedupe_window_ms
+        How long event ids are remembered.
+    tick_ms
+        Grid of the clock; divides the check interval, which divides the landmark interval.
+    session_gap_ms
+        A longer silence ends a session that has no id.
+    recent_items, bought_items
+        How many touches and purchases a user's row remembers.
+    pair_distance
+        How many touches apart two items of a session still count as a pair; at most `recent_items`.
+    bgnbd
+        Parameters of one feature.
+    alerts
+        When to alert.
+
+    Raises
+    ------
+    InvalidParameterError
+        When a parameter is outside its range; the message names it and the value it got.
+    """
+
+    horizon_ms: int = 28 * DAY_MS
+    check_interval_ms: int = DAY_MS
+    landmark_interval_ms: int = 7 * DAY_MS
+    hazard_step_ms: int = 7 * DAY_MS
+    allowed_lateness_ms: int = HOUR_MS
+    dedupe_window_ms: int = DAY_MS
+    tick_ms: int = HOUR_MS
+    session_gap_ms: int = 30 * MINUTE_MS
+    recent_items: int = 10
+    bought_items: int = 8
+    pair_distance: int = 10
+    bgnbd: BgNbdSettings = field(default_factory=BgNbdSettings)
+    alerts: AlertSettings = field(default_factory=AlertSettings)
+
+    def __post_init__(self) -> None:
+        for name in ("horizon_ms", "check_interval_ms", "landmark_interval_ms", "hazard_step_ms", "tick_ms"):
+            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        for name in ("allowed_lateness_ms", "session_gap_ms"):
+            _require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
+        for name in ("recent_items", "bought_items", "pair_distance"):
+            _require(1 <= getattr(self, name) <= 100, name, "1 to 100", getattr(self, name))
+        _require(
+            self.dedupe_window_ms >= self.allowed_lateness_ms,
+            "dedupe_window_ms",
+            f"at least allowed_lateness_ms ({self.allowed_lateness_ms})",
+            self.dedupe_window_ms,
+        )
+        _require(
+            self.check_interval_ms % self.tick_ms == 0,
+            "check_interval_ms",
+            f"a multiple of tick_ms ({self.tick_ms})",
+            self.check_interval_ms,
+        )
+        _require(
+            self.landmark_interval_ms % self.check_interval_ms == 0,
+            "landmark_interval_ms",
+            f"a multiple of check_interval_ms ({self.check_interval_ms})",
+            self.landmark_interval_ms,
+        )
+        _require(
+            self.hazard_step_ms <= self.horizon_ms,
+            "hazard_step_ms",
+            f"at most horizon_ms ({self.horizon_ms})",
+            self.hazard_step_ms,
+        )
+        _require(
+            self.pair_distance <= self.recent_items,
+            "pair_distance",
+            f"at most recent_items ({self.recent_items})",
+            self.pair_distance,
+        )
+
+    @property
+    def landmark_slots(self) -> int:
+        """Landmarks of one user that can wait for their label at the same time."""
+        waiting_ms = self.horizon_ms + self.allowed_lateness_ms
+        on_grid_ms = -(-waiting_ms // self.tick_ms) * self.tick_ms
+        return -(-on_grid_ms // self.landmark_interval_ms)
+
+
+def _require(holds: bool, name: str, wanted: str, got: int) -> None:  # noqa: FBT001  # a checked condition
+    if not holds:
+        raise InvalidParameterError(f"{name} must be {wanted}, got {got}")
