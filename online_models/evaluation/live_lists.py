@@ -1,0 +1,90 @@
+"""How the lists that were published fare: each is judged by the item its user touches next."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from online_models.errors import InvalidParameterError
+from online_models.evaluation.prequential import FadingRanking
+from online_models.events import UInt64s
+
+_HALF_LIFE: Final = 10_000
+
+
+class _Pending(NamedTuple):
+    items: UInt64s
+    popular: UInt64s
+
+
+class LiveLists:
+    """Prequential quality of published lists beside the most popular items of the same moment.
+
+    A list is judged once, by the first item its user touches after it; lists are kept in memory only, the
+    oldest beyond `capacity` are forgotten unjudged.
+
+    Parameters
+    ----------
+    capacity
+        Lists kept for judgement.
+    half_life
+        After how many later cases a case weighs half.
+
+    Raises
+    ------
+    InvalidParameterError
+        When `capacity` is below 1.
+
+    Examples
+    --------
+    >>> live = LiveLists()
+    >>> popular = np.array([9, 8], np.uint64)
+    >>> live.published(["u:1"], [np.array([5, 7], np.uint64)], popular)
+    >>> live.touched(["u:1", "u:2"], [7, 7])
+    >>> live.get()["lists"]["mrr@20"], live.get()["popularity"]["hit_rate@20"]
+    (0.5, 0.0)
+    """
+
+    def __init__(self, capacity: int = 50_000, half_life: float = _HALF_LIFE) -> None:
+        if capacity < 1:
+            raise InvalidParameterError(f"capacity must be at least 1, got {capacity}")
+        self._capacity = capacity
+        self._pending: OrderedDict[str, _Pending] = OrderedDict()
+        self._lists = FadingRanking(half_life=half_life)
+        self._popularity = FadingRanking(half_life=half_life)
+        self.cases = 0
+
+    def published(self, subjects: Sequence[str], lists: Sequence[UInt64s], popular: UInt64s) -> None:
+        """Keep lists, best first, for judgement; a later list of a user replaces an earlier one."""
+        for subject, items in zip(subjects, lists, strict=True):
+            self._pending.pop(subject, None)
+            self._pending[subject] = _Pending(items, popular)
+        while len(self._pending) > self._capacity:
+            self._pending.popitem(last=False)
+
+    def touched(self, subjects: Sequence[str], items: Sequence[int]) -> None:
+        """Judge the lists of users by the items they touch, in log order."""
+        ranks: list[tuple[int, int]] = []
+        for subject, item in zip(subjects, items, strict=True):
+            pending = self._pending.pop(subject, None)
+            if pending is not None:
+                ranks.append((_rank(pending.items, item), _rank(pending.popular, item)))
+        if ranks:
+            columns = np.array(ranks, np.int64)
+            self._lists.update(columns[:, 0])
+            self._popularity.update(columns[:, 1])
+            self.cases += len(ranks)
+
+    def forget(self, subject: str) -> None:
+        """Drop the list of an erased user."""
+        self._pending.pop(subject, None)
+
+    def get(self) -> dict[str, dict[str, float]]:
+        """Return the metrics of the lists and of the popularity baseline."""
+        return {"lists": self._lists.get(), "popularity": self._popularity.get()}
+
+
+def _rank(items: UInt64s, item: int) -> int:
+    found = np.flatnonzero(items == np.uint64(item))
+    return int(found[0]) if found.size else -1

@@ -1,0 +1,296 @@
+"""Judging recommendations touch by touch: every case is predicted before it is learned, beside the baselines.
+
+A case is a touch of an item with enough earlier touches in its session; these are its history. Repeats count,
+and so do items never seen before: they are misses. Prequential evaluation [1]_, protocol of [2]_.
+
+References
+----------
+.. [1] Dawid, 1984. Statistical theory: the prequential approach.
+.. [2] Ludewig, Jannach, 2018. Evaluation of session-based recommendation algorithms.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import numpy as np
+
+from online_models.errors import InvalidParameterError
+from online_models.evaluation.baselines import (
+    AssociationRules,
+    Baseline,
+    OwnHistory,
+    Popularity,
+    SequentialRules,
+)
+from online_models.evaluation.bootstrap import Draws, Interval, interval_of_means
+from online_models.evaluation.cases import SessionFollower, Touch
+from online_models.evaluation.ranking import (
+    CUTOFFS,
+    ListProperties,
+    RankingQuality,
+    hits,
+    ranks_of,
+    reciprocal_ranks,
+)
+from online_models.events import EventBatch, Floats, Int64s, UInt64s, hash_id
+from online_models.items.pairs import PairBatch
+
+MODEL: Final = "keepstream"
+_BUFFERED: Final = 1024
+
+
+class Judged(Protocol):
+    """The recommender under test."""
+
+    def follow(self, events: EventBatch) -> "Followed":
+        """Let users' sessions grow by events; learn no item from them yet."""
+
+    def learn(self, pairs: Sequence[PairBatch]) -> None:
+        """Learn the touches and pairs that `follow` found."""
+
+    def rank(self, session: UInt64s, length: int, now_ms: int, k: int) -> UInt64s:
+        """Return (k,) item hashes, best first, 0 where there are fewer; `session` is newest first."""
+
+
+class Followed(Protocol):
+    """What `follow` came to: which events were accepted, and what there is to learn."""
+
+    @property
+    def accepted(self) -> Int64s:
+        """Indices of the accepted events."""
+
+    @property
+    def pairs(self) -> Sequence[PairBatch]:
+        """Touches and pairs of these, in log order."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendationTrialSettings:
+    """How recommendations are judged.
+
+    Parameters
+    ----------
+    k
+        Length of the lists.
+    min_history
+        Earlier touches in the session that a case needs at least.
+    freeze
+        Whether nothing is learned from tested events.
+    session_gap_ms
+        Silence that ends a session without an id, milliseconds.
+    remembered
+        Items of a session that the model is shown at most, newest first.
+    draws
+        How intervals are resampled, over sessions.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a number is out of range.
+    """
+
+    k: int = 20
+    min_history: int = 1
+    freeze: bool = False
+    session_gap_ms: int = 1_800_000
+    remembered: int = 10
+    draws: Draws = field(default_factory=Draws)
+
+    def __post_init__(self) -> None:
+        for name, least in (("k", 1), ("min_history", 0), ("session_gap_ms", 0), ("remembered", 1)):
+            if getattr(self, name) < least:
+                raise InvalidParameterError(f"{name} must be at least {least}, got {getattr(self, name)}")
+
+    @property
+    def cutoffs(self) -> tuple[int, ...]:
+        """The list lengths that are judged."""
+        return tuple(sorted({*(cutoff for cutoff in CUTOFFS if cutoff < self.k), self.k}))
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendationReport:
+    """What a trial found.
+
+    Parameters
+    ----------
+    counts
+        Events learned and tested, cases, and so on.
+    never_seen
+        Share of targets that no touch had shown before.
+    quality
+        Measures by recommender and name.
+    intervals
+        By baseline and measure: the model's lead with its bounds.
+    """
+
+    counts: dict[str, int]
+    never_seen: float
+    quality: dict[str, dict[str, float]]
+    intervals: dict[str, dict[str, Interval]]
+
+
+class RecommendationTrial:
+    """Feeds events to the model and the baselines and judges their lists.
+
+    Parameters
+    ----------
+    model
+        The recommender under test.
+    settings
+        How it is judged.
+    """
+
+    def __init__(self, model: Judged, settings: RecommendationTrialSettings) -> None:
+        self.settings = settings
+        self._model = model
+        self._sessions = SessionFollower(settings.session_gap_ms)
+        self._popular = Popularity(settings.k)
+        self._own = OwnHistory()
+        self._learners: list[Baseline] = [AssociationRules(), SequentialRules()]
+        self._baselines: list[Baseline] = [self._popular, *self._learners, self._own]
+        self._categories: dict[int, int] = {}
+        self._ledger = {name: _Ledger(settings) for name in self.names}
+        self._waiting: list[_Case] = []
+        self._counts = dict.fromkeys(
+            ("learned_events", "tested_events", "cases", "new_cases", "never_seen"), 0
+        )
+        self._case_sessions: list[int] = []
+
+    @property
+    def names(self) -> list[str]:
+        """The model and the baselines."""
+        return [MODEL, *(baseline.name for baseline in self._baselines)]
+
+    def learn(self, events: EventBatch) -> None:
+        """Let everyone learn events that are not judged."""
+        followed = self._model.follow(events)
+        accepted = events.take(followed.accepted)
+        self._note_categories(accepted)
+        for touch in self._sessions.touches(accepted):
+            self._teach(touch)
+        self._model.learn(followed.pairs)
+        self._counts["learned_events"] += len(accepted)
+
+    def test(self, events: EventBatch) -> None:
+        """Judge every case of the events, each before it is learned."""
+        for row in range(len(events)):
+            self._test_one(events.take(np.array([row])))
+
+    def report(self) -> RecommendationReport:
+        """Return everything found so far."""
+        self._judge()
+        counts = self._counts | {"sessions": len(set(self._case_sessions)), "items": len(self._popular)}
+        cases, never_seen = counts["cases"], counts.pop("never_seen")
+        return RecommendationReport(
+            counts=counts,
+            never_seen=never_seen / cases if cases else float("nan"),
+            quality={name: ledger.get(len(self._popular)) for name, ledger in self._ledger.items()},
+            intervals={baseline.name: self._lead_over(baseline.name) for baseline in self._baselines},
+        )
+
+    def _test_one(self, event: EventBatch) -> None:
+        followed = self._model.follow(event)
+        if not len(followed.accepted):
+            return
+        self._counts["tested_events"] += 1
+        touched: list[tuple[Touch, list[int]]] = []
+        for touch in self._sessions.touches(event):
+            if touch.length >= self.settings.min_history:
+                self._waiting.append(self._predict(touch))
+            touched.append((touch, touch.earlier[: touch.length]))
+        self._note_categories(event)
+        for touch, earlier in touched:
+            self._own.learn(touch.subject, earlier, touch.item)
+            if not self.settings.freeze:
+                self._teach_items(touch.subject, earlier, touch.item)
+        if not self.settings.freeze:
+            self._model.learn(followed.pairs)
+        if len(self._waiting) >= _BUFFERED:
+            self._judge()
+
+    def _predict(self, touch: Touch) -> "_Case":
+        k, shown = self.settings.k, self.settings.remembered
+        newest = np.array(touch.earlier[: -shown - 1 : -1], dtype=np.uint64)
+        lists = [self._model.rank(newest, touch.length, touch.time_ms, k)]
+        for baseline in self._baselines:
+            ranked = baseline.rank(touch.subject, touch.earlier, k)
+            lists.append(np.array(ranked + [0] * (k - len(ranked)), dtype=np.uint64))
+        seen = self._popular.count(touch.item) > 0
+        return _Case(touch.session, touch.item, touch.item in touch.earlier, seen, lists)
+
+    def _teach(self, touch: Touch) -> None:
+        self._own.learn(touch.subject, touch.earlier, touch.item)
+        self._teach_items(touch.subject, touch.earlier, touch.item)
+
+    def _teach_items(self, subject: str, earlier: list[int], item: int) -> None:
+        self._popular.learn(subject, earlier, item)
+        for baseline in self._learners:
+            baseline.learn(subject, earlier, item)
+
+    def _note_categories(self, events: EventBatch) -> None:
+        for item, category in zip(events.item_hash.tolist(), events.category, strict=True):
+            if category:
+                self._categories[item] = hash_id(category)
+
+    def _judge(self) -> None:
+        cases, self._waiting = self._waiting, []
+        if not cases:
+            return
+        targets = np.array([case.target for case in cases], dtype=np.uint64)
+        repeats = np.array([case.repeat for case in cases])
+        self._counts["cases"] += len(cases)
+        self._counts["new_cases"] += int(np.count_nonzero(~repeats))
+        self._counts["never_seen"] += sum(not case.seen for case in cases)
+        self._case_sessions += [case.session for case in cases]
+        for place, ledger in enumerate(self._ledger.values()):
+            lists = np.stack([case.lists[place] for case in cases])
+            ledger.update(ranks_of(targets, lists), repeats, lists, *self._described(lists))
+
+    def _described(self, lists: UInt64s) -> tuple[Floats, UInt64s]:
+        flat = lists.ravel().tolist()
+        shares = np.array([self._popular.share(item) for item in flat])
+        categories = np.array([self._categories.get(item, 0) for item in flat], dtype=np.uint64)
+        return shares.reshape(lists.shape), categories.reshape(lists.shape)
+
+    def _lead_over(self, baseline: str) -> dict[str, Interval]:
+        _, sessions = np.unique(self._case_sessions, return_inverse=True)
+        ours, theirs = self._ledger[MODEL].ranks(), self._ledger[baseline].ranks()
+        k = self.settings.k
+        return {
+            f"{name}@{k}": interval_of_means(
+                measure(ours, k), measure(theirs, k), sessions, self.settings.draws
+            )
+            for name, measure in (("hit_rate", hits), ("mrr", reciprocal_ranks))
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    session: int
+    target: int
+    repeat: bool
+    seen: bool
+    lists: list[UInt64s]
+
+
+class _Ledger:
+    """What one recommender achieved."""
+
+    def __init__(self, settings: RecommendationTrialSettings) -> None:
+        self._quality = RankingQuality(settings.cutoffs)
+        self._properties = ListProperties()
+        self._ranks: list[Int64s] = []
+
+    def update(
+        self, ranks: Int64s, repeats: np.ndarray, lists: UInt64s, shares: Floats, categories: UInt64s
+    ) -> None:
+        self._quality.update(ranks, repeats)
+        self._properties.update(lists, shares, categories)
+        self._ranks.append(ranks)
+
+    def ranks(self) -> Int64s:
+        return np.concatenate(self._ranks) if self._ranks else np.zeros(0, dtype=np.int64)
+
+    def get(self, known: int) -> dict[str, float]:
+        return self._quality.get() | self._properties.get(known)
