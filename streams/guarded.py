@@ -66,8 +66,11 @@ class GuardedProcess:
             self._kill_group()
 
     def kill(self) -> None:
-        """End it without notice, as a power cut would."""
-        self._kill_group()
+        """End it without notice, as a power cut would, and wait until it is gone."""
+        with contextlib.suppress(ProcessLookupError):
+            if self.pid:
+                os.kill(self.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+        self._guard.wait()
         self._leave()
 
     def _leave(self) -> None:

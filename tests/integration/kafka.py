@@ -25,6 +25,8 @@ _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.
 <groupId>keepstream</groupId><artifactId>kafka-for-tests</artifactId><version>1</version>
 <dependencies><dependency>
 <groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{VERSION}</version>
+</dependency><dependency>
+<groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId><version>2.24.3</version>
 </dependency></dependencies></project>
 """
 _LOGGING = """<Configuration status="WARN"><Appenders><Console name="C" target="SYSTEM_OUT">
@@ -46,6 +48,9 @@ _PROPERTIES = {
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",
     "auto.create.topics.enable": "false",
+    # A broker that was killed may come back only after its old session has ended.
+    "broker.heartbeat.interval.ms": "500",
+    "broker.session.timeout.ms": "2000",
 }
 _JVM = ("-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
