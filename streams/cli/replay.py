@@ -5,7 +5,7 @@ import math
 import sys
 import time
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -74,8 +74,11 @@ def command(
             return
         settings = _reached(load(config, bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix))
         records = _ordered(reader, sort=sort, check=not unsorted)
-        wanted = islice(records, skip, None if limit is None else skip + limit)
-        _send(settings, reader, wanted, pace, skip=skip, as_json=json_)
+        last = None if limit is None else skip + limit
+        total = reader.report.events - skip if sort else None
+        if limit is not None:
+            total = limit if total is None else min(limit, total)
+        _send(settings, reader, islice(records, skip, last), pace, skip=skip, total=total, as_json=json_)
 
 
 def _reached(settings: "Settings") -> "Settings":
@@ -94,10 +97,35 @@ def _ordered(reader: "EventReader", *, sort: bool, check: bool) -> Iterator["Sou
     from streams.sources.reader import checked_order
 
     if sort:
-        return reader.sorted_records()
+        return _sorted(reader)
     if not check:
         return reader.records()
     return checked_order(reader.records(), "use --sort, or --unsorted to send them as they come")
+
+
+def _sorted(reader: "EventReader") -> Iterator["SourceRecord"]:
+    """Read everything, and return it in time order."""
+    from streams.sources.feed import Tally
+    from streams.sources.ordering import in_time_order
+    from streams.sources.progress import Progress
+
+    tally = Tally()
+
+    def seen() -> Iterator["SourceRecord"]:
+        for record in reader.records():
+            tally.count(record)
+            if not tally.events % 1000:
+                progress.show(tally)
+            yield record
+
+    with Progress("read", lambda _: _read_share(reader)) as progress:
+        records = in_time_order(seen())
+        first = list(islice(records, 1))
+    return chain(first, records)
+
+
+def _read_share(reader: "EventReader") -> float | None:
+    return reader.bytes_read / reader.bytes_total if reader.bytes_total else None
 
 
 def _send(
@@ -107,15 +135,16 @@ def _send(
     pace: Any,
     *,
     skip: int,
+    total: int | None,
     as_json: bool,
 ) -> None:
-    from streams.sources.feed import feed
+    from streams.sources.feed import Tally, feed
     from streams.sources.progress import Progress
     from streams.sources.sender import EventSender
     from streams.sources.stop import Stop
 
-    def share() -> float | None:
-        return reader.bytes_read / reader.bytes_total if reader.bytes_total else None
+    def share(tally: Tally) -> float | None:
+        return _read_share(reader) if not total else tally.events / total
 
     started = time.monotonic()
     with Stop() as stop:

@@ -11,7 +11,7 @@ from streams.sources.feed import Tally
 _LINE_SECONDS: Final = 10.0
 _LIVE_SECONDS: Final = 0.1
 
-Share = Callable[[], float | None]
+Share = Callable[[Tally], float | None]
 
 
 def clock_text(time_ms: int) -> str:
@@ -63,7 +63,7 @@ class Progress:
         if now - self._shown < every:
             return
         self._shown = now
-        share = self._share()
+        share = self._share(tally)
         figures = self._figures(tally, now)
         if self._live is not None:
             total = None if share is None else 1.0
