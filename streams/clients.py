@@ -146,14 +146,14 @@ def wait_for_broker(
     said = -_SAY_EVERY_SECONDS
     while not probe.answers():
         waited = time.monotonic() - started
+        if waited - said >= _SAY_EVERY_SECONDS:
+            said = waited
+            say(f"waiting for Kafka at {broker.bootstrap_servers}, up to {limit:.0f} s")
         if waited >= limit:
             raise BrokerUnavailableError(
                 f"no Kafka answered at {broker.bootstrap_servers} within {waited:.0f} s{probe.reason()}; "
                 "start one with `keepstream broker`, or set KEEPSTREAM_BOOTSTRAP_SERVERS to yours"
             )
-        if waited - said >= _SAY_EVERY_SECONDS:
-            said = waited
-            say(f"waiting for Kafka at {broker.bootstrap_servers}, {limit - waited:.0f} s at most")
 
 
 class _Probe:
