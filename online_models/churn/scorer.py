@@ -1,7 +1,7 @@
 """The model as it is broadcast: plain numbers that score all due users with one matrix product."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 import numpy as np
@@ -30,6 +30,8 @@ class ChurnScorer:
         Probability from which on alerts fit the daily budget; 1 while that is unknown.
     ready
         Whether enough labels of both classes were learned.
+    card
+        Measures of the model by name, for people.
     """
 
     version: int
@@ -38,6 +40,7 @@ class ChurnScorer:
     center: Floats
     threshold: float
     ready: bool
+    card: Mapping[str, float] = field(default_factory=dict)
 
     def score_many(self, features: Features32) -> Floats:
         """Return (n,) probabilities of no activity within the horizon for (n, F) features.
@@ -77,6 +80,7 @@ class ChurnScorer:
             "center": self.center.tolist(),
             "threshold": self.threshold,
             "ready": self.ready,
+            "card": dict(self.card),
         }
 
     @classmethod
@@ -97,4 +101,5 @@ class ChurnScorer:
             center=np.array(content["center"], dtype=np.float64),
             threshold=float(content["threshold"]),
             ready=bool(content["ready"]),
+            card=dict(content["card"]),
         )
