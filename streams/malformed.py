@@ -16,19 +16,27 @@ UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 SINGULAR: Final = ("event_id", "event_name", "event_time", "user_id", "anonymous_id", "items")
 """Fields that decide whose event it is, when and about what: of these none may stand in an object twice."""
 
+OUTSIDE: Final = "lies outside 1970-04-26 to 2099-12-31; integers are epoch milliseconds"
+NO_CURRENCY: Final = "expected three capital letters (ISO 4217)"
+
 _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _STEP: Final = np.zeros(256, np.int32)
 _STEP[list(b"[{")] = 1
 _STEP[list(b"]}")] = -1
 
-_RULES: Final[tuple[tuple[str, RejectReason], ...]] = (
-    (r"Object missing required field", "missing_field"),
-    (r"^Expected `object`, got `\w+`$", "not_an_object"),
-    (r"RFC3339|timezone|`int` (?:[<>]=?|between).* at `\$\.event_time`$", "bad_time"),
-    (r"of length >= 1\b", "empty_value"),
-    (r"of length|(?:`int`|`float`) [<>]|out of range", "out_of_range"),
-    (r"got `", "wrong_type"),
+_RULES: Final[tuple[tuple[str, RejectReason, str], ...]] = (
+    (r"Object missing required field", "missing_field", ""),
+    (r"^Expected `object`, got `\w+`$", "not_an_object", ""),
+    (r"RFC3339", "bad_time", "expected an RFC 3339 time"),
+    (r"timezone", "bad_time", "expected a time zone, Z or an offset"),
+    (r"`int` [<>].* at `\$\.event_time`$", "bad_time", OUTSIDE),
+    (r"length .* at `\$\.currency`$", "bad_value", NO_CURRENCY),
+    (r"of length >= 1\b", "empty_value", "is empty"),
+    (r"of length|(?:`int`|`float`) [<>]|out of range", "out_of_range", ""),
+    (r"got `", "wrong_type", ""),
 )
+"""Pattern in msgspec's message, reason, and what to say instead."""
+
 _JSON_NAMES: Final = {"str": "string", "float": "number", "int": "integer", "bool": "boolean"}
 
 
@@ -58,9 +66,9 @@ def explain(error: Exception, raw: bytes, max_depth: int) -> Reject:
     text = str(error)
     if not isinstance(error, msgspec.ValidationError):
         return Reject("not_json", text)
-    for pattern, reason in _RULES:
+    for pattern, reason, instead in _RULES:
         if re.search(pattern, text):
-            return Reject(reason, _readable(text))
+            return Reject(reason, _readable(text, instead))
     return Reject("wrong_type", _readable(text))
 
 
@@ -103,11 +111,15 @@ def repeated_key(raw: bytes) -> Reject | None:
     return None
 
 
-def _readable(text: str) -> str:
+def _readable(text: str, instead: str = "") -> str:
     """Turn msgspec's message into one that starts with the field and speaks of JSON types."""
     message, _, path = text.partition(" - at `$")
+    place = path.rstrip("`").removeprefix(".")
+    missing = re.search(r"required field `(\w+)`", message)
+    if missing:
+        return f"{place}.{missing[1]}: is missing".removeprefix(".")
     for name, json_name in _JSON_NAMES.items():
         message = re.sub(rf"\b{name}\b", json_name, message)
     message = message.replace("`", "").replace(" | ", " or ")
-    place = path.rstrip("`").removeprefix(".")
-    return f"{place}: {message[0].lower()}{message[1:]}" if place else message
+    message = instead or message[0].lower() + message[1:]
+    return f"{place}: {message}" if place else message

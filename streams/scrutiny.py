@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from online_models.events import Int64s, Reject
-from streams.malformed import SINGULAR, depth, not_utf8, repeated_key, too_deep
+from streams.malformed import NO_CURRENCY, OUTSIDE, SINGULAR, depth, not_utf8, repeated_key, too_deep
 from streams.schemas.event import Event
 from streams.schemas.fields import EARLIEST_MS, LATEST_MS
 
@@ -155,8 +155,8 @@ def _bad_currencies(read: Read) -> Found:
         code for code in set(column) if code and not (code.isascii() and code.isalpha() and code.isupper())
     }
     if bad:
-        message = "currency: expected three capital letters (ISO 4217)"
-        yield from ((row, Reject("bad_value", message)) for row, code in enumerate(column) if code in bad)
+        reject = Reject("bad_value", f"currency: {NO_CURRENCY}")
+        yield from ((row, reject) for row, code in enumerate(column) if code in bad)
 
 
 def _without_subject(read: Read) -> Found:
@@ -167,4 +167,4 @@ def _without_subject(read: Read) -> Found:
 
 def _bad_times(times: Int64s) -> Found:
     for row in np.flatnonzero((times < EARLIEST_MS) | (times >= LATEST_MS)).tolist():
-        yield row, Reject("bad_time", "event_time: lies outside 1970-04-26 to 2099-12-31")
+        yield row, Reject("bad_time", f"event_time: {OUTSIDE}")

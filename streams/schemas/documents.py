@@ -30,20 +30,20 @@ def _origin(method: str) -> Origin:
     return Origin("users", method, "clickstream.events.v1", 3, 1042)
 
 
+EVENT: Final = {
+    "event_id": "e-7f3a",
+    "event_name": "add_to_cart",
+    "event_time": "2026-03-01T10:15:00.250Z",
+    "user_id": "c-4711",
+    "session_id": "s-1",
+    "items": [{"item_id": "sku-1042", "item_category": "Shoes", "price": 89.95, "quantity": 1}],
+    "value": 89.95,
+    "currency": "EUR",
+}
+"""A sample event as a producer writes it."""
+
 SAMPLES: Final[dict[str, msgspec.Struct]] = {
-    "event": msgspec.convert(
-        {
-            "event_id": "e-7f3a",
-            "event_name": "add_to_cart",
-            "event_time": "2026-03-01T10:15:00.250Z",
-            "user_id": "c-4711",
-            "session_id": "s-1",
-            "items": [{"item_id": "sku-1042", "item_category": "Shoes", "price": 89.95, "quantity": 1}],
-            "value": 89.95,
-            "currency": "EUR",
-        },
-        Event,
-    ),
+    "event": msgspec.convert(EVENT, Event),
     "recommendation": Recommendation(
         id="3-1042",
         subject="u:c-4711",

@@ -1,16 +1,17 @@
 """The input event: flat JSON with the names of GA4's e-commerce events."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
 from streams.schemas.fields import EARLIEST_MS, LATEST_MS, MAX_ITEMS, Amount, EventId, Id, Label, Name
 
+_RFC_3339: Final = r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:?\d{2})$"
 _Time = (
     Annotated[int, Meta(ge=EARLIEST_MS, lt=LATEST_MS)]
-    | Annotated[datetime, Meta(tz=True, extra_json_schema={"pattern": r"([Zz]|[+-]\d{2}:?\d{2})$"})]
+    | Annotated[datetime, Meta(tz=True, extra_json_schema={"pattern": _RFC_3339})]
 )
 
 

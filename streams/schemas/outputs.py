@@ -133,8 +133,7 @@ class ItemNeighbours(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     category: Annotated[Label, Meta(description="Category; empty where unknown.")] = ""
     price: Annotated[float, Meta(ge=0.0, description="Last known price per unit.")] | None = None
     hashes: (
-        Annotated[list[str], Meta(description="Hashes of all partners, where the id of any is not known.")]
-        | None
+        Annotated[list[str], Meta(description="XXH3 hashes of all ids (hex), where one is not known.")] | None
     ) = None
 
 
