@@ -49,7 +49,7 @@ BAD_EVENTS: Final = (
     '{"event_id": "e1", "event_name": "login", "event_time": "2026-03-01T10:25:00Z", "user_id": "c-1"}',
     '{"event_id": "e1", "event_name": "login", "event_time": "2026-03-01T08:15:00Z", "user_id": "c-1"}',
     '{"event_id": "e1", "event_name": "refund", "event_time": 1772360100250, "user_id": "c-1", "value": -5}',
-    '{"event_id": "e", "event_name": "login", "event_time": 1772360100250, "user_id": "c-1", "currency": "€"}',
+    '{"event_id": "e", "event_name": "login", "event_time": 1772360100250, "user_id": "c", "currency": "€"}',
     '{"event_id": "e1", "event_name": "login", "event_time": 1772360100250, "user_id": "a", "user_id": "b"}',
 )
 """Bad events that the page shows with the verdict they really get."""
