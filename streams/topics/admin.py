@@ -5,7 +5,7 @@ from typing import Any
 
 from streams import clients
 from streams.errors import BrokerUnavailableError, TopicsError
-from streams.settings import Settings
+from streams.settings import Settings, milliseconds
 from streams.topics.check import Existing, Mismatch, differences, partition_count
 from streams.topics.table import TOPICS
 
