@@ -1,0 +1,222 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from online_models.errors import CorruptStateError, InvalidParameterError
+from online_models.events import hash_id
+from online_models.items.cooccurrence import CooccurrenceStore
+from online_models.items.pairs import PairBatch
+from online_models.items.settings import CooccurrenceSettings
+from tests.online_models.items.workload import DAY_MS, cut, log_of, random_touches
+
+FEW_SLOTS = CooccurrenceSettings(slots=4, published_partners=3)
+touch_logs = st.lists(
+    st.tuples(st.integers(0, 2), st.sampled_from("abcdefghijkl"), st.integers(1, 3 * DAY_MS)), max_size=60
+)
+
+
+def counted(batches, options=FEW_SLOTS):
+    store = CooccurrenceStore(options)
+    for batch in batches:
+        store.apply(batch)
+    return store
+
+
+def state(store):
+    rows = dict(store.dirty_rows())
+    assert all(value is not None for value in rows.values())
+    return rows
+
+
+def one_by_one(batch, slots):
+    """Count the pairs of a batch in plain Python: {owner: {partner: [forward, backward, lag-1]}}."""
+    held: dict[int, dict[int, list[float]]] = {}
+    for owner, partner, k, weight in zip(
+        batch.owner, batch.partner, batch.distance.tolist(), batch.weight, strict=True
+    ):
+        partners = held.setdefault(int(batch.hashes[owner]), {})
+        other = int(batch.hashes[partner])
+        if other not in partners:
+            if len(partners) == slots:
+                # A dict keeps the order of insertion; the slot of the evicted one is reused in place.
+                weakest = min(partners, key=lambda p: partners[p][0] + partners[p][1])
+                partners = held[int(batch.hashes[owner])] = {
+                    (other if p == weakest else p): ([0.0, 0.0, 0.0] if p == weakest else w)
+                    for p, w in partners.items()
+                }
+            else:
+                partners[other] = [0.0, 0.0, 0.0]
+        amount = float(weight) / abs(k)
+        partners[other][0 if k > 0 else 1] += amount
+        partners[other][2] += amount if k == 1 else 0.0
+    return held
+
+
+class TestApply:
+    def test_without_decay_pairs_weigh_one_over_their_distance(self):
+        store = counted([log_of([(1, "a", 1), (1, "b", 2), (1, "c", 3)])], CooccurrenceSettings())
+        row = store.lookup("a").row
+        assert row.partner_ids == ["b", "c"]
+        np.testing.assert_allclose(row.weights[:, 0], [1.0, 0.5], rtol=1e-6)
+        np.testing.assert_allclose(row.weights[:, 1], 0.0)
+        np.testing.assert_allclose(row.weights[:, 2], [1.0, 0.0], rtol=1e-6)
+        assert store.lookup("c").row.weights[:, 1].tolist() == pytest.approx([1.0, 0.5])
+
+    def test_weights_halve_in_a_half_life(self):
+        half = CooccurrenceSettings().half_life_ms
+        log = log_of([(1, "a", 0), (1, "b", 0), (2, "a", half), (2, "c", half)])
+        row = counted([log], CooccurrenceSettings()).lookup("a").row
+        assert dict(zip(row.partner_ids, row.weights[:, 0].tolist(), strict=True)) == pytest.approx(
+            {"c": 1.0, "b": 0.5}
+        )
+        assert row.popularity == pytest.approx(1.5)
+        assert row.touches == 2
+
+    def test_years_without_a_touch_leave_exact_counts_and_finite_weights(self):
+        times = [0, 1, 4000 * DAY_MS, 4000 * DAY_MS + 1]
+        log = log_of([(1, "a", times[0]), (1, "b", times[1]), (2, "a", times[2]), (2, "b", times[3])])
+        row = counted([log]).lookup("a").row
+        assert row.touches == 2
+        assert row.popularity == pytest.approx(1.0)
+        assert row.weights[0].tolist() == pytest.approx([1.0, 0.0, 1.0])
+
+    def test_the_weakest_partner_gives_way(self):
+        seen = enumerate("bccddeef")
+        log = log_of([(s, item, s * 10 + i) for s, partner in seen for i, item in enumerate("a" + partner)])
+        assert sorted(counted([log]).lookup("a").row.partner_ids) == ["c", "d", "e", "f"]
+
+    @settings(deadline=None, max_examples=60)
+    @given(touch_logs)
+    def test_slots_end_as_if_pairs_came_one_by_one(self, touches):
+        batch = log_of([(session, item, 0) for session, item, _ in touches])
+        store = counted([batch]) if len(batch) else counted([])
+        for owner, partners in one_by_one(batch, FEW_SLOTS.slots).items():
+            row = store.rows[store.row_of(owner)]
+            assert row["partner"][: row["used"]].tolist() == list(partners)
+            np.testing.assert_allclose(row["weights"][: row["used"]], list(partners.values()), rtol=1e-6)
+
+    @settings(deadline=None, max_examples=40)
+    @given(st.integers(0, 10_000), st.sampled_from([10, 60]), st.sampled_from([3, 400]))
+    def test_state_does_not_depend_on_where_batches_were_cut(self, seed, items, days):
+        log = log_of(random_touches(seed, 80, items=items, span_ms=days * DAY_MS))
+        whole = state(counted([log]))
+        assert state(counted(cut(log, 1))) == whole
+        assert state(counted(cut(log, 7))) == whole
+        assert state(counted([PairBatch.concat(cut(log, 7))])) == whole
+
+    def test_an_owner_known_by_hash_only_is_counted_and_named_later(self):
+        log = log_of([(1, "a", 1), (1, "b", 2)])
+        nameless = PairBatch(**{**{f: getattr(log, f) for f in log.__slots__}, "names": ["", ""]})
+        store = counted([nameless])
+        assert store.lookup("a").row.item_id == ""
+        assert store.lookup("a").row.partner_ids == [""]
+        store.apply(log)
+        assert store.lookup("a").row.partner_ids == ["b"]
+        assert store.lookup("a").row.touches == 2
+
+    def test_the_latest_known_category_and_price_are_kept(self):
+        store = counted([log_of([(1, "a", 1)], categories={"a": "toys"})])
+        store.apply(log_of([(2, "a", 2)]))
+        row = store.lookup("a").row
+        assert row.category == "toys"
+        assert np.isnan(row.price)
+
+    def test_an_unknown_item_has_no_view(self):
+        assert counted([]).lookup("a") is None
+
+
+class TestRestore:
+    @pytest.mark.parametrize("stop", [1, 40, 119])
+    def test_a_restored_store_goes_on_as_if_never_stopped(self, stop):
+        pieces = cut(log_of(random_touches(7, 120), categories={"item-1": "toys"}), 1)
+        undisturbed = counted(pieces)
+        first = counted(pieces[: stop // 2])
+        rows = first.dirty_rows()
+        for piece in pieces[stop // 2 : stop]:
+            first.apply(piece)
+        rows += first.dirty_rows()
+        second = CooccurrenceStore(FEW_SLOTS)
+        second.restore(rows[:5])
+        second.restore(rows[5:])
+        second.restored()
+        for piece in pieces[stop:]:
+            second.apply(piece)
+        for item in range(30):
+            view, expected = second.lookup(f"item-{item}"), undisturbed.lookup(f"item-{item}")
+            if expected is None:
+                assert view is None
+                continue
+            assert view.row.partner_ids == expected.row.partner_ids
+            assert view.row.touches == expected.row.touches
+            assert view.row.category == expected.row.category
+            np.testing.assert_array_equal(view.row.weights, expected.row.weights)
+            assert (view.row.popularity, view.row.lately) == (expected.row.popularity, expected.row.lately)
+
+    def test_reserved_rows_of_others_are_passed_over(self):
+        store = CooccurrenceStore(FEW_SLOTS)
+        store.restore([(b"\0position", b"17")])
+        store.restored()
+        assert len(store) == 0
+
+    def test_rows_of_another_number_of_slots_are_refused(self):
+        rows = counted([log_of([(1, "a", 1)])]).dirty_rows()
+        with pytest.raises(CorruptStateError, match="bytes"):
+            CooccurrenceStore(CooccurrenceSettings()).restore(rows)
+
+    def test_clean_rows_are_not_written_again(self):
+        store = counted([log_of([(1, "a", 1), (2, "b", 2)])])
+        store.dirty_rows()
+        store.apply(log_of([(3, "b", 3)]))
+        assert [key for key, _ in store.dirty_rows()] == [f"{hash_id('b'):016x}".encode()]
+
+
+class TestPublish:
+    def test_the_first_touch_is_published_at_once(self):
+        store = counted([log_of([(1, "a", 1)])])
+        assert [(row.item_id, row.touches) for row in store.publish()] == [("a", 1)]
+        assert store.publish() == []
+
+    def test_a_grown_item_is_published_a_hardly_changed_one_waits_for_the_interval(self):
+        store = counted([log_of([(s, "a", s) for s in range(100)])])
+        store.publish()
+        store.apply(log_of([(200, "a", 200)]))
+        assert store.publish() == []
+        store.apply(log_of([(s, "a", 200 + s) for s in range(5)]))
+        assert [row.touches for row in store.publish()] == [106]
+        store.apply(log_of([(300, "a", 300)]))
+        assert store.publish() == []
+        store.apply(log_of([(301, "b", 300 + FEW_SLOTS.publish_interval_ms)]))
+        assert sorted(row.item_id for row in store.publish()) == ["a", "b"]
+
+    def test_what_a_lost_process_held_back_is_published_after_the_restore(self):
+        store = counted([log_of([(1, "a", 1)])])
+        store.publish()
+        store.apply(log_of([(2, "a", 2), (2, "b", 3)]))
+        restored = CooccurrenceStore(FEW_SLOTS)
+        restored.restore(store.dirty_rows())
+        restored.restored()
+        assert {row.item_id: row.touches for row in restored.publish()} == {"a": 2, "b": 1}
+
+    def test_only_the_strongest_partners_are_published(self):
+        log = log_of([(s, item, s) for s in range(5) for item in ("a", f"p{s}")])
+        store = counted([log])
+        assert [len(row.partner_ids) for row in store.publish() if row.item_id == "a"] == [3]
+        assert len(store.lookup("a").row.partner_ids) == 4
+
+
+def test_names_nobody_points_at_are_forgotten(monkeypatch):
+    monkeypatch.setattr("online_models.items.names._MARGIN", 20)
+    store = counted([log_of([(s, item, s) for s in range(60) for item in ("hub", f"p{s}")])])
+    store.apply(log_of([(100, "hub", 100), (100, "last", 101)]))
+    assert store.lookup("hub").row.partner_ids
+    assert "" not in store.lookup("hub").row.partner_ids
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("slots", 0), ("published_partners", 65), ("half_life_ms", 0), ("publish_growth", -0.1)],
+)
+def test_settings_name_the_parameter_and_its_value(name, value):
+    with pytest.raises(InvalidParameterError, match=f"{name}.*{value}"):
+        CooccurrenceSettings(**{name: value})
