@@ -1,0 +1,327 @@
+"""The server of a worker, asked over HTTP; two of them answer for each other."""
+
+import asyncio
+import dataclasses
+import json
+from types import SimpleNamespace
+from urllib.parse import quote
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from streams import topics
+from streams.api import Server
+from streams.api.server import ServerError
+from streams.engine.membership import Membership
+from streams.engine.partition import Partition, TopicPartition
+from streams.metrics import Metrics
+from streams.schemas import ModelSnapshot
+from streams.settings import load
+
+STRANGE = ["a/b", "a b", "ü-ß-漢", "%2F", "..", ".", "?id=x", "#", "a+b", '"', "u&v=w", "\\", "x" * 128]
+
+
+@pytest.fixture
+def broker(embedded_broker):
+    return embedded_broker
+
+
+class FakeHandler:
+    def __init__(self, known):
+        self.known = known
+
+    def lookup(self, key):
+        return self.known.get(key)
+
+
+class FakeRuntime:
+    def __init__(self):
+        self.held = []
+        self.membership = Membership("g", "i", 1, "m")
+
+    def partitions(self):
+        return self.held
+
+    @property
+    def ready(self):
+        return self.membership is not None and all(p.opened for p in self.held)
+
+    def hold(self, topic, number, known, position=10):
+        partition = Partition(TopicPartition(topic, number), "changelog", FakeHandler(known))
+        partition.open(position)
+        self.held.append(partition)
+        return partition
+
+
+class FakeWorker:
+    def __init__(self, settings, instance="w-0", **http):
+        section = dataclasses.replace(settings.http, http_port=0, **http)
+        self.settings = dataclasses.replace(settings, http=section)
+        self.instance = instance
+        self.runtime = FakeRuntime()
+        self.metrics = Metrics(instance)
+        self.broadcast = SimpleNamespace(ready=True, snapshot=None)
+
+    def users(self, number, *subjects):
+        known = {subject: {"subject": subject, "worker": self.instance} for subject in subjects}
+        return self.runtime.hold(topics.EVENTS.full_name(self.settings), number, known)
+
+    def items(self, number, *ids):
+        known = {one: {"item_id": one, "touches": 3} for one in ids}
+        return self.runtime.hold(topics.ITEM_PAIRS.full_name(self.settings), number, known)
+
+
+@pytest.fixture
+def two_partitions(settings):
+    """Settings under which events have two partitions; the topics exist."""
+    settings = dataclasses.replace(settings, topics=dataclasses.replace(settings.topics, events_partitions=2))
+    topics.ensure(settings)
+    return settings
+
+
+@pytest.fixture
+async def start():
+    """Start servers, and stop them after the test."""
+    servers = []
+
+    async def start(worker):
+        server = Server(worker)
+        url = await server.start()
+        servers.append(server)
+        return url
+
+    yield start
+    for server in servers:
+        await server.stop()
+
+
+async def get(url, **headers):
+    """Return status, body and headers of a GET; the URL is sent as it is."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(URL(url, encoded=True), headers=headers) as answer,
+    ):
+        text = await answer.text()
+        return answer.status, json.loads(text) if "json" in answer.content_type else text, answer.headers
+
+
+async def eventually(condition, seconds=10.0):
+    """Wait until an asynchronous condition holds."""
+    async with asyncio.timeout(seconds):
+        while not await condition():
+            await asyncio.sleep(0.05)
+
+
+class TestLookups:
+    async def test_a_user_is_answered_with_place_in_the_log(self, two_partitions, start):
+        worker = FakeWorker(two_partitions)
+        worker.users(1, "u:c-1")
+        status, body, _ = await get(f"{await start(worker)}/v1/users/c-1")
+        assert status == 200
+        assert body == {"subject": "u:c-1", "worker": "w-0", "partition": 1, "offset": 9}
+        assert worker.metrics.value("keepstream_lookups_total", kind="user", status="200") == 1
+
+    async def test_visitors_are_found_by_their_subject(self, two_partitions, start):
+        worker = FakeWorker(two_partitions)
+        worker.users(0, "a:dev-1")
+        worker.users(1)
+        url = await start(worker)
+        assert (await get(f"{url}/v1/users/a:dev-1"))[0] == 200
+        assert (await get(f"{url}/v1/users/dev-1"))[0] == 404
+
+    @pytest.mark.parametrize("strange", STRANGE)
+    async def test_ids_may_hold_any_character(self, two_partitions, start, strange):
+        worker = FakeWorker(two_partitions)
+        worker.items(0, strange)
+        worker.items(1)
+        url = await start(worker)
+        assert (await get(f"{url}/v1/items?id={quote(strange, safe='')}"))[1]["item_id"] == strange
+        if strange not in (".", ".."):  # clients resolve these before they ask
+            assert (await get(f"{url}/v1/items/{quote(strange, safe='')}"))[1]["item_id"] == strange
+
+    @pytest.mark.parametrize("path", ["/v1/users", "/v1/users?id=", "/v1/items/" + "x" * 129, "/v1/users/u:"])
+    async def test_ids_have_limits(self, two_partitions, start, path):
+        status, body, _ = await get(await start(FakeWorker(two_partitions)) + path)
+        assert (status, body) == (400, {"error": "an id has 1 to 128 characters"})
+
+    async def test_an_id_nobody_knows_is_404_when_every_partition_was_looked_into(
+        self, two_partitions, start
+    ):
+        worker = FakeWorker(two_partitions)
+        worker.users(0), worker.users(1)
+        status, body, _ = await get(f"{await start(worker)}/v1/users/x")
+        assert (status, body) == (404, {"error": "user 'u:x' is not known"})
+
+    async def test_while_a_partition_has_no_owner_the_answer_is_503(self, two_partitions, start):
+        worker = FakeWorker(two_partitions)
+        worker.users(0, "u:here")
+        worker.users(1, "u:soon").opened = False
+        url = await start(worker)
+        status, body, headers = await get(f"{url}/v1/users/soon")
+        assert status == 503
+        assert headers["Retry-After"] == "2"
+        assert body["waiting_for"] == ["users[1]"]
+        assert (await get(f"{url}/v1/users/here"))[0] == 200
+
+    async def test_a_handler_that_raises_is_a_500_and_the_server_goes_on(self, two_partitions, start):
+        worker = FakeWorker(two_partitions)
+        worker.users(0).handler.known = None
+        url = await start(worker)
+        assert (await get(f"{url}/v1/users/x"))[0] == 500
+        assert (await get(f"{url}/health/live"))[0] == 200
+
+
+class TestForwarding:
+    async def test_any_worker_answers_for_the_owner(self, two_partitions, start):
+        first, second = FakeWorker(two_partitions, "w-0"), FakeWorker(two_partitions, "w-1")
+        first.users(0, "u:left")
+        second.users(1, "u:right /?")
+        urls = [await start(first), await start(second)]
+
+        async def both_know():
+            answers = [
+                await get(f"{url}/v1/users/{quote(who, safe='')}")
+                for url in urls
+                for who in ("left", "right /?")
+            ]
+            return [status for status, _, _ in answers] == [200] * 4
+
+        await eventually(both_know)
+        assert (await get(f"{urls[0]}/v1/users/right%20%2F%3F"))[1]["worker"] == "w-1"
+        assert (await get(f"{urls[0]}/v1/users/nobody"))[0] == 404
+        status, body, _ = await get(f"{urls[0]}/v1/users/left", **{"X-Keepstream-Forwarded": "1"})
+        assert (status, body["worker"]) == (200, "w-0")
+
+    async def test_a_forwarded_question_is_not_forwarded_again(self, two_partitions, start):
+        worker = FakeWorker(two_partitions)
+        worker.users(0, "u:left")
+        url = await start(worker)
+        status, body, _ = await get(f"{url}/v1/users/right", **{"X-Keepstream-Forwarded": "1"})
+        assert (status, body) == (404, {"error": "not here", "looked_into": [0]})
+
+    async def test_workers_show_each_other_the_token(self, two_partitions, start):
+        token = load(environ={"KEEPSTREAM_API_TOKEN": "s3cret"}).http.api_token
+        first = FakeWorker(two_partitions, "w-0", api_token=token)
+        second = FakeWorker(two_partitions, "w-1", api_token=token)
+        first.users(0)
+        second.users(1, "u:right")
+        url, _ = await start(first), await start(second)
+
+        async def found():
+            return (await get(f"{url}/v1/users/right", Authorization="Bearer s3cret"))[0] == 200
+
+        await eventually(found)
+
+    async def test_a_dead_worker_makes_it_503_not_404(self, two_partitions, start):
+        first, second = FakeWorker(two_partitions, "w-0"), FakeWorker(two_partitions, "w-1")
+        first.users(0)
+        second.users(1, "u:right")
+        dead = Server(second)
+        await dead.start()
+        url = await start(first)
+
+        async def found():
+            return (await get(f"{url}/v1/users/right"))[0] == 200
+
+        await eventually(found)
+        await dead._runner.cleanup()
+        assert (await get(f"{url}/v1/users/right"))[0] == 503
+        await dead.stop()
+
+
+class TestHealth:
+    async def test_live_answers_whatever_else_is_missing(self, two_partitions, start):
+        worker = FakeWorker(two_partitions)
+        worker.runtime.membership = None
+        assert (await get(f"{await start(worker)}/health/live"))[:2] == (200, {"alive": True})
+
+    async def test_ready_says_what_is_missing(self, two_partitions, start):
+        worker = FakeWorker(two_partitions)
+        url = await start(worker)
+        worker.runtime.membership = None
+        status, body, _ = await get(f"{url}/health/ready")
+        assert (status, body["waiting_for"]) == (503, ["no partitions assigned yet"])
+        worker.runtime.membership = Membership("g", "i", 1, "m")
+        partition = worker.users(1)
+        partition.opened = worker.broadcast.ready = False
+        body = (await get(f"{url}/health/ready"))[1]
+        assert body["waiting_for"] == ["users[1] is being restored", "models and neighbours are being read"]
+        partition.opened = worker.broadcast.ready = True
+        assert (await get(f"{url}/health/ready"))[:2] == (200, {"ready": True, "waiting_for": []})
+
+
+class TestToken:
+    async def test_lookups_ask_for_it_and_probes_do_not(self, two_partitions, start):
+        token = load(environ={"KEEPSTREAM_API_TOKEN": "s3cret"}).http.api_token
+        worker = FakeWorker(two_partitions, api_token=token)
+        worker.users(0, "u:x")
+        url = await start(worker)
+        assert (await get(f"{url}/v1/users/x"))[0] == 401
+        assert (await get(f"{url}/v1/nothing"))[0] == 401
+        assert (await get(f"{url}/v1/users/x", Authorization="Bearer s3cre"))[0] == 401
+        assert (await get(f"{url}/v1/users/x", Authorization="Basic s3cret"))[0] == 401
+        assert (await get(f"{url}/v1/users/x", Authorization="bearer s3cret"))[0] == 200
+        assert (await get(f"{url}/metrics"))[0] == 200
+        assert (await get(f"{url}/health/live"))[0] == 200
+
+
+class TestPages:
+    async def test_metrics_show_partitions_and_readiness(self, two_partitions, start):
+        worker = FakeWorker(two_partitions)
+        worker.users(0), worker.users(1)
+        _, text, headers = await get(f"{await start(worker)}/metrics")
+        assert 'keepstream_partitions_open{agent="users"} 2.0' in text
+        assert "keepstream_ready 1.0" in text
+        assert headers["Content-Type"].startswith("text/plain; version=0.0.4")
+
+    async def test_status_shows_positions_and_counters(self, two_partitions, start):
+        worker = FakeWorker(two_partitions)
+        worker.users(1)
+        worker.metrics.events(5, 1, {"not_json": 2})
+        _, body, _ = await get(f"{await start(worker)}/v1/status")
+        assert body["partitions"][0] | {"topic": ""} == {
+            "agent": "users",
+            "topic": "",
+            "partition": 1,
+            "position": 10,
+            "open": True,
+        }
+        assert body["counters"]["accepted"] == 5
+        assert body["counters"]["rejected"] == {"not_json": 2}
+        assert body["generation"] == 1
+
+    async def test_the_model_is_absent_until_there_is_a_snapshot(self, two_partitions, start):
+        worker = FakeWorker(two_partitions)
+        url = await start(worker)
+        assert (await get(f"{url}/v1/model"))[0] == 404
+        worker.broadcast.snapshot = ModelSnapshot(
+            "churn", "churn-3", 7, 40, 1, {"card": {"metrics": {"auc": 0.7}}}
+        )
+        body = (await get(f"{url}/v1/model"))[1]
+        assert body["model_version"] == "churn-3"
+        assert body["metrics"] == {"auc": 0.7}
+
+    async def test_unknown_paths_and_methods_are_refused_in_json(self, two_partitions, start):
+        url = await start(FakeWorker(two_partitions))
+        status, body, _ = await get(f"{url}/v2")
+        assert (status, list(body)) == (404, ["error"])
+        async with aiohttp.ClientSession() as session, session.post(f"{url}/v1/status") as answer:
+            assert (answer.status, answer.headers["Allow"]) == (405, "GET,HEAD")
+
+
+class TestStart:
+    async def test_a_taken_port_is_named(self, two_partitions, start):
+        url = await start(FakeWorker(two_partitions))
+        taken = FakeWorker(two_partitions)
+        http = dataclasses.replace(taken.settings.http, http_port=URL(url).port)
+        taken.settings = dataclasses.replace(taken.settings, http=http)
+        with pytest.raises(ServerError, match=rf"port {URL(url).port}.*--http-port"):
+            await Server(taken).start()
+
+    async def test_it_listens_on_the_loopback_address_only_by_default(self, two_partitions, start):
+        assert URL(await start(FakeWorker(two_partitions))).host == "127.0.0.1"
+
+    async def test_the_advertised_url_wins(self, two_partitions, start):
+        worker = FakeWorker(two_partitions, advertised_url="http://shop-0.keepstream:6066")
+        assert await start(worker) == "http://shop-0.keepstream:6066"
