@@ -78,9 +78,11 @@ class _Admin:
         from kafka.errors import KafkaError  # noqa: PLC0415  # same
 
         try:
-            self._client = KafkaAdminClient(
-                **clients.kafka_python(self._broker, client_id="keepstream-topics")
+            wait_ms = max(1_000, milliseconds(self._broker.broker_wait))
+            config = clients.kafka_python(
+                self._broker, client_id="keepstream", bootstrap_timeout_ms=min(wait_ms, 30_000)
             )
+            self._client = KafkaAdminClient(**config)
         except KafkaError as error:
             raise BrokerUnavailableError(
                 f"no Kafka answered at {self._broker.bootstrap_servers}: {error}"
