@@ -117,7 +117,7 @@ class Routes:
         """Answer with what is known of an item."""
         return await self._find(request, "items", _id(request))
 
-    async def model(self, request: web.Request) -> web.Response:
+    async def model(self, _: web.Request) -> web.Response:
         """Answer with the model card of the newest snapshot that this worker scores with."""
         snapshot = self.worker.broadcast.snapshot
         if snapshot is None:
