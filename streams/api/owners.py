@@ -80,7 +80,7 @@ class Owners:
         if mine.status is HTTPStatus.OK:
             return mine
         looked_into = {partition.source.partition for partition in self.local.opened(agent)}
-        others = self.directory.others(self.local.worker.instance)
+        others = self.directory.others(self.local.instance)
         questions = [asyncio.ensure_future(self._ask(other, path)) for other in others]
         try:
             for question in asyncio.as_completed(questions):

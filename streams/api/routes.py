@@ -17,6 +17,7 @@ from streams.announce import Directory
 from streams.api.owners import FORWARDED, Answer, Owners, lookup_path
 from streams.api.worker import ApiWorker, Local
 from streams.metrics import Metrics, table
+from streams.schemas import ModelSnapshot
 from streams.schemas.fields import MAX_ID
 
 log = logging.getLogger(__name__)
@@ -122,14 +123,7 @@ class Routes:
         snapshot = self.worker.broadcast.snapshot
         if snapshot is None:
             return _json({"error": "no model yet: it needs labels, which mature after the horizon"}, 404)
-        card = snapshot.state.get("card", {})
-        head = {
-            "model": snapshot.model,
-            "model_version": snapshot.model_version,
-            "event_time": snapshot.event_time,
-            "examples": snapshot.examples,
-        }
-        return _json(head | card)
+        return _json(model_card(snapshot))
 
     async def status(self, _: web.Request) -> web.Response:
         """Answer with partitions, positions, counters and the other workers."""
@@ -146,7 +140,7 @@ class Routes:
         ]
         return _json(
             {
-                "instance": self.worker.instance,
+                "instance": self.local.instance,
                 "version": version("keepstream"),
                 "group": self.worker.settings.engine.group,
                 "generation": runtime.membership.generation if runtime.membership else 0,
@@ -170,6 +164,22 @@ class Routes:
             [(agent, held.source.partition, held.opened) for agent, held in self.local.held()],
             ready=not self.local.missing(),
         )
+
+
+def model_card(snapshot: ModelSnapshot) -> dict[str, Any]:
+    """Return what a model is, in numbers that people can read: measures, threshold, weight of every feature."""
+    scorer = snapshot.state.get("scorer", {})
+    return {
+        "model": snapshot.model,
+        "model_version": snapshot.model_version,
+        "event_time": snapshot.event_time,
+        "examples": snapshot.examples,
+        "ready": scorer.get("ready"),
+        "threshold": scorer.get("threshold"),
+        "metrics": scorer.get("card", {}),
+        "bias": scorer.get("bias"),
+        "weights": dict(zip(scorer.get("features", ()), scorer.get("weights", ()), strict=True)),
+    }
 
 
 def _id(request: web.Request) -> str:

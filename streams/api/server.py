@@ -136,7 +136,7 @@ class Server:
             if membership is not None:
                 self._announcer.announce(
                     WorkerAnnouncement(
-                        self._worker.instance, self.url, membership.generation, self._local.owned()
+                        self._local.instance, self.url, membership.generation, self._local.owned()
                     )
                 )
 

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from streams.engine.membership import Membership
 from streams.engine.partition import Partition
+from streams.engine.runtime import EngineSettings
 from streams.metrics import Metrics
 from streams.schemas import ModelSnapshot
 from streams.settings import Settings
@@ -20,6 +21,8 @@ class _Runtime(Protocol):
     def ready(self) -> bool: ...
     @property
     def membership(self) -> Membership | None: ...
+    @property
+    def settings(self) -> EngineSettings: ...
 
 
 class _Broadcast(Protocol):
@@ -50,10 +53,6 @@ class ApiWorker(Protocol):
     def metrics(self) -> Metrics:
         """What it measures."""
 
-    @property
-    def instance(self) -> str:
-        """Its name in the group."""
-
 
 def sources(settings: Settings) -> dict[str, str]:
     """Return the agent that reads each source topic.
@@ -79,6 +78,11 @@ class Local:
     """
 
     worker: ApiWorker
+
+    @property
+    def instance(self) -> str:
+        """Name of the worker in its group."""
+        return self.worker.runtime.settings.instance
 
     def held(self) -> list[tuple[str, Partition]]:
         """Return the partitions held now with the names of their agents, in order."""

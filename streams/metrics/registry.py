@@ -30,8 +30,6 @@ class Metrics(Observer, Report):
 
     Parameters
     ----------
-    instance
-        Name of the worker, shown in `keepstream_info`.
     reject_limit
         Share of rejected events above which `keepstream_reject_alert` is 1.
     clock, wall_clock
@@ -47,7 +45,6 @@ class Metrics(Observer, Report):
 
     def __init__(
         self,
-        instance: str = "",
         *,
         reject_limit: float = 0.05,
         clock: Callable[[], float] = time.monotonic,
@@ -68,7 +65,7 @@ class Metrics(Observer, Report):
         self._gauge(table.REJECT_RATIO).set_function(self._recent.ratio)
         self._gauge(table.REJECT_ALERT).set_function(self._reject_alert)
         self._gauge(table.CHECKPOINT_AGE).set_function(self._checkpoint_age)
-        self._gauge(table.INFO, version("keepstream"), instance).set(1)
+        self._gauge(table.INFO, version("keepstream")).set(1)
 
     def render(self) -> bytes:
         """Return all series in Prometheus' text format."""
@@ -77,6 +74,11 @@ class Metrics(Observer, Report):
     def value(self, name: str, **labels: str) -> float:
         """Return the value of one series, 0 where it does not exist yet."""
         return self.registry.get_sample_value(name, labels) or 0.0
+
+    def values(self, metric: Metric) -> list[tuple[tuple[str, ...], float]]:
+        """Return labels and value of every series of a counter or gauge."""
+        samples = self._series[metric].collect()[0].samples
+        return [(tuple(sample.labels.values()), sample.value) for sample in samples]
 
     # -- what the engine tells --------------------------------------------------------------------------
 
@@ -250,9 +252,8 @@ class Metrics(Observer, Report):
 
     def _keep(self, metric: Metric, labels: set[tuple[str, ...]]) -> None:
         """Forget the series whose labels are not among those given."""
-        series = self._series[metric]
-        for old in {tuple(sample.labels.values()) for sample in series.collect()[0].samples} - labels:
-            series.remove(*old)
+        for old in {found for found, _ in self.values(metric)} - labels:
+            self._series[metric].remove(*old)
 
     def _checkpoint_age(self) -> float:
         with self._lock:

@@ -250,9 +250,7 @@ LOOP_LAG: Final = _gauge(
     "seconds",
     "By how much the event loop's last heartbeat was late; a batch being applied delays it.",
 )
-INFO: Final = _gauge(
-    "keepstream_info", "1", "Always 1; the labels tell version and instance.", "version", "instance"
-)
+INFO: Final = _gauge("keepstream_info", "1", "Always 1; the label tells the version.", "version")
 
 TABLE: Final[tuple[Metric, ...]] = tuple(
     line for line in list(globals().values()) if isinstance(line, Metric)

@@ -15,6 +15,7 @@ from streams.api import Server
 from streams.api.server import ServerError
 from streams.engine.membership import Membership
 from streams.engine.partition import Partition, TopicPartition
+from streams.engine.runtime import EngineSettings
 from streams.metrics import Metrics
 from streams.schemas import ModelSnapshot
 from streams.settings import load
@@ -36,8 +37,9 @@ class FakeHandler:
 
 
 class FakeRuntime:
-    def __init__(self):
+    def __init__(self, instance):
         self.held = []
+        self.settings = EngineSettings(instance)
         self.membership = Membership("g", "i", 1, "m")
 
     def partitions(self):
@@ -59,8 +61,8 @@ class FakeWorker:
         section = dataclasses.replace(settings.http, http_port=0, **http)
         self.settings = dataclasses.replace(settings, http=section)
         self.instance = instance
-        self.runtime = FakeRuntime()
-        self.metrics = Metrics(instance)
+        self.runtime = FakeRuntime(instance)
+        self.metrics = Metrics()
         self.broadcast = SimpleNamespace(ready=True, snapshot=None)
 
     def users(self, number, *subjects):
@@ -300,7 +302,8 @@ class TestPages:
         )
         body = (await get(f"{url}/v1/model"))[1]
         assert body["model_version"] == "churn-3"
-        assert body["metrics"] == {"auc": 0.7}
+        assert body["metrics"] == {"churn_auc": 0.7}
+        assert body["weights"] == {"recency": 0.5}
 
     async def test_unknown_paths_and_methods_are_refused_in_json(self, two_partitions, start):
         url = await start(FakeWorker(two_partitions))

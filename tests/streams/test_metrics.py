@@ -73,7 +73,7 @@ class TestTable:
 
     def test_no_label_can_hold_an_id(self):
         few = {"agent", "topic", "partition", "reason", "band", "model", "metric", "kind", "status"}
-        assert {label for metric in TABLE for label in metric.labels} <= few | {"version", "instance"}
+        assert {label for metric in TABLE for label in metric.labels} <= few | {"version"}
 
     def test_names_are_unique(self):
         assert len({metric.name for metric in TABLE}) == len(TABLE)
@@ -84,7 +84,7 @@ class TestTable:
 
 class TestMetrics:
     def test_every_metric_of_the_table_is_fed_by_a_method(self):
-        metrics = Metrics("w-0")
+        metrics = Metrics()
         feed_everything(metrics)
         names = set(exported(metrics))
         for metric in TABLE:
