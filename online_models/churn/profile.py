@@ -66,7 +66,7 @@ class UserStore:
             The newest model; None scores by recency and alerts nobody.
         """
         found = Collected()
-        for start, stop, tick_ms in self.clock.split(events.time, self._next_due):
+        for start, stop, tick_ms in self.clock.split(events.time, self.next_due):
             if tick_ms is None:
                 self._admit(events, start, stop, found)
             else:
@@ -78,10 +78,15 @@ class UserStore:
         """Let the live clock reach a time without an event and run the ticks due before it."""
         found = Collected()
         before = self.clock.now_ms
-        for tick_ms in self.clock.advance(now_ms, self._next_due):
+        for tick_ms in self.clock.advance(now_ms, self.next_due):
             self._tick(tick_ms, scorer, found)
         self._clock_dirty |= self.clock.now_ms != before
         return found.done()
+
+    def next_due(self) -> int:
+        """Return the time of the earliest pending check, label or forgetting; `NEVER` without one."""
+        checks = int(self._check[: self._table.size].min(initial=NEVER))
+        return min(checks, self._labels.next_due(), self._admission.next_due())
 
     def lookup(self, subject: str) -> UserView | None:
         """Return what is known of a user, None where nothing is."""
@@ -176,10 +181,6 @@ class UserStore:
         self.clock.unpack(state["clock"])
         self._admission.latest_ms = state["latest_ms"]
         self._checker.policy.day, self._checker.policy.sent = state["alert_day"], state["alerts"]
-
-    def _next_due(self) -> int:
-        checks = int(self._check[: self._table.size].min(initial=NEVER))
-        return min(checks, self._labels.next_due(), self._admission.next_due())
 
     def _admit(self, events: EventBatch, start: int, stop: int, found: Collected) -> None:
         cut = slice(start, stop)
