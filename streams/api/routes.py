@@ -167,7 +167,7 @@ class Routes:
 
 
 def model_card(snapshot: ModelSnapshot) -> dict[str, Any]:
-    """Return what a model is, in numbers that people can read: measures, threshold, weight of every feature."""
+    """Return what a model is, in numbers that people can read."""
     scorer = snapshot.state.get("scorer", {})
     return {
         "model": snapshot.model,

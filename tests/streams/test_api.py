@@ -297,9 +297,8 @@ class TestPages:
         worker = FakeWorker(two_partitions)
         url = await start(worker)
         assert (await get(f"{url}/v1/model"))[0] == 404
-        worker.broadcast.snapshot = ModelSnapshot(
-            "churn", "churn-3", 7, 40, 1, {"card": {"metrics": {"auc": 0.7}}}
-        )
+        state = {"scorer": {"card": {"churn_auc": 0.7}, "features": ["recency"], "weights": [0.5]}}
+        worker.broadcast.snapshot = ModelSnapshot("churn", "churn-3", 7, 40, 1, state)
         body = (await get(f"{url}/v1/model"))[1]
         assert body["model_version"] == "churn-3"
         assert body["metrics"] == {"churn_auc": 0.7}
