@@ -10,7 +10,7 @@ from online_models.events import Floats, Int64s
 from online_models.items.histories import Histories
 from online_models.items.neighbours import NeighbourSource
 from online_models.items.pairs import Floats32
-from online_models.items.slots import BACKWARD, FORWARD, LAG1, WEIGHTS
+from online_models.items.slots import BACKWARD, FORWARD, LAG1, WEIGHTS, Bools
 
 RANK_FEATURES: Final = (
     "forward",
@@ -25,6 +25,8 @@ RANK_FEATURES: Final = (
     "session_length",
     "cooccurrence",
     "reload_share",
+    "fallback_popularity",
+    "same_category",
 )
 """Order of the columns of `Candidates.features`, made so that a linear ranker can use them:
 
@@ -43,6 +45,10 @@ rank
     Logarithm of 1 / rank by co-occurrence among the user's candidates.
 session_length
     log(1 + touches in the session).
+fallback_popularity
+    log_lately where nothing but its popularity speaks for the candidate, else 0.
+same_category
+    Whether the candidate is of the last item's (known) category.
 """
 
 (
@@ -58,6 +64,8 @@ session_length
     _LENGTH,
     _COOCCURRENCE,
     _RELOAD,
+    _FALLBACK,
+    _SAME_CATEGORY,
 ) = range(len(RANK_FEATURES))
 
 _SCALE: Final = 100.0
@@ -155,6 +163,8 @@ def gather(
     _session_features(features, distinct, touched, histories, size)
     _popularity_features(features, row, source, now_ms)
     _score_features(features, scores, settings.partner_power)
+    if touched.shape[1]:
+        features[:, _SAME_CATEGORY] = _same_category(touched[:, 0], user, row, source)
     features[:, _RANK] = _log_ranks(features[:, _COOCCURRENCE], user, start)
     features[:, _LENGTH] = np.log1p(histories.session_length)[user]
     return Candidates(start, user, row, features)
@@ -248,7 +258,15 @@ def _score_features(features: Floats32, scores: Floats, partner_power: float) ->
     features[:, _COOCCURRENCE] = np.log1p(_SCALE * (forward + backward))
     share = np.log1p(_SCALE * scores[:, LAG1])
     features[:, _RELOAD] = share * features[:, _IS_LAST]
-    features[:, _LAG1] = share - features[:, _RELOAD]
+    features[:, _LAG1] = share * (1.0 - features[:, _IS_LAST])
+    unrelated = (features[:, _COOCCURRENCE] == 0.0) & (features[:, _RECENCY] == 0.0)
+    features[:, _FALLBACK] = unrelated * features[:, _LATELY]
+
+
+def _same_category(last: Int64s, user: Int64s, row: Int64s, source: NeighbourSource) -> Bools:
+    wanted = np.where(last >= 0, source.categories(last), 0)[user]
+    same: Bools = (wanted != 0) & (source.categories(row) == wanted)
+    return same
 
 
 def _log_ranks(score: Floats32, user: Int64s, start: Int64s) -> Floats:

@@ -95,8 +95,13 @@ class CooccurrenceStore:
 
     @property
     def rows(self) -> npt.NDArray[Any]:
-        """The live rows; read only."""
-        return self._table.rows[: self._table.size]
+        """The rows, live up to `size`; read only."""
+        return self._table.rows
+
+    @property
+    def size(self) -> int:
+        """Upper bound of the rows in use."""
+        return self._table.size
 
     def apply(self, batch: PairBatch) -> None:
         """Count touches and pairs, in order."""

@@ -26,7 +26,7 @@ class DirectNeighbours:
     @property
     def size(self) -> int:
         """Upper bound of the rows."""
-        return self._store.rows.size
+        return self._store.size
 
     def rows_of(self, hashes: UInt64s) -> Int64s:
         """Return the rows of items by hash, in the same shape, -1 where unknown."""
@@ -72,7 +72,8 @@ class DirectNeighbours:
 
     def _fresh_lists(self) -> PopularLists:
         held = self._store.rows
-        if self._lists.stale(self._store.changes, held.size):
+        if self._lists.stale(self._store.changes, self.size):
+            held = held[: self.size]
             heat = log2_or_none(held["popularity"]) + held["epoch"]
             self._lists.rebuild(self._store.changes, heat, held["category"].astype(np.int64))
         return self._lists

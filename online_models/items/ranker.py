@@ -13,18 +13,21 @@ BASE_WEIGHTS: Final = {
     "forward": 0.0,
     "backward": 0.0,
     "lag1_share": 0.2,
-    "session_recency": 2.2,
-    "session_count": -0.2,
-    "is_last": -2.2,
-    "log_popularity": -0.13,
+    "session_recency": 1.85,
+    "session_count": 0.0,
+    "is_last": -2.0,
+    "log_popularity": -0.12,
     "log_lately": 0.08,
     "rank": 0.0,
     "session_length": 0.0,
-    "cooccurrence": 1.15,
+    "cooccurrence": 1.1,
     "reload_share": 0.65,
+    "fallback_popularity": 0.3,
+    "same_category": 1.0,
 }
 """Weights of a softmax over each list's candidates, fitted on the training parts of two public click logs at
-once (serenade's example sessions and the first week of the RecSys Challenge 2015) and rounded."""
+once (serenade's example sessions and the first week of the RecSys Challenge 2015) and rounded. Both logs lack
+categories: the weight of the last feature is a choice."""
 
 
 class Ranker(Protocol):

@@ -96,7 +96,9 @@ def _own_steps(rows: Int64s, touched: Int64s, histories: Histories) -> Int64s:
 
 
 def _viewed(steps: int) -> str:
-    return "you just viewed it" if steps == 1 else f"you viewed it {steps - 1} touches ago"
+    if steps == 1:
+        return "you just viewed it"
+    return "you viewed it 1 touch ago" if steps == 2 else f"you viewed it {steps - 1} touches ago"
 
 
 def _related(name: str, *, forward: bool) -> str:

@@ -1,0 +1,237 @@
+import numpy as np
+import pytest
+
+from online_models.errors import InvalidParameterError
+from online_models.items.candidates import RANK_FEATURES, CandidateSettings
+from online_models.items.cooccurrence import CooccurrenceStore
+from online_models.items.direct import DirectNeighbours
+from online_models.items.histories import Histories
+from online_models.items.neighbours import NeighbourTable
+from online_models.items.policy import PolicySettings
+from online_models.items.ranker import BASE_WEIGHTS, BaseRanker
+from online_models.items.recommender import Recommender
+from online_models.items.settings import CooccurrenceSettings
+from tests.online_models.items.test_neighbours import CATEGORIES, NOW, row_of, table_of
+from tests.online_models.items.workload import DAY_MS, cut, item_hash, log_of, random_touches
+
+
+def session(*items):
+    """Return the history of one user whose session touched items, newest first."""
+    return Histories.of_session(np.array([item_hash(item) for item in items], np.uint64))
+
+
+def together(histories):
+    width = max(one.items.shape[1] for one in histories)
+    padded = [np.pad(one.items, ((0, 0), (0, width - one.items.shape[1]))) for one in histories]
+    return Histories(
+        np.concatenate(padded),
+        np.concatenate([one.in_session for one in histories]),
+        np.concatenate([one.session_length for one in histories]),
+        np.concatenate([one.bought for one in histories]),
+        np.concatenate([one.bought_ms for one in histories]),
+    )
+
+
+def features_of(history, source, item, **settings):
+    found = Recommender(CandidateSettings(**settings)).candidates(history, source, NOW)
+    at = np.flatnonzero(found.row == source.rows_of(np.array([item_hash(item)]))[0])
+    assert at.size == 1
+    return dict(zip(RANK_FEATURES, found.features[at[0]].tolist(), strict=True))
+
+
+@pytest.fixture(scope="module")
+def shop():
+    every_change = CooccurrenceSettings(slots=8, published_partners=8, publish_growth=0.0)
+    store, table = CooccurrenceStore(every_change), NeighbourTable(every_change)
+    for piece in cut(log_of(random_touches(3, 400, span_ms=5 * DAY_MS), categories=CATEGORIES), 50):
+        store.apply(piece)
+        table.upsert(store.publish())
+    return DirectNeighbours(store), table, NOW + 6 * DAY_MS
+
+
+class TestFeatures:
+    SHOP = table_of(
+        row_of("a", popularity=4.0, partners=[("x", 2.0, 1.0, 0.25), ("a", 1.0, 0.0, 0.5)]),
+        row_of("b", popularity=1.0, partners=[("x", 4.0, 0.0, 0.9)]),
+        row_of("x", popularity=16.0),
+    )
+
+    def test_scores_add_up_over_touches_by_position_and_popularity(self):
+        features = features_of(session("a", "b"), self.SHOP, "x")
+        forward = (2.0 / 4.0**0.5 / 1 + 4.0 / 1.0**0.5 / 2) / 16.0**0.25
+        backward = 1.0 / 4.0**0.5 / 16.0**0.25
+        assert features["forward"] == pytest.approx(np.log1p(100 * forward))
+        assert features["backward"] == pytest.approx(np.log1p(100 * backward))
+        assert features["cooccurrence"] == pytest.approx(np.log1p(100 * (forward + backward)))
+        assert features["lag1_share"] == pytest.approx(np.log1p(25.0))
+        assert features["log_popularity"] == pytest.approx(np.log(16.0), rel=1e-5)
+        assert features["session_length"] == pytest.approx(np.log(3.0))
+
+    def test_the_last_item_has_its_reload_share_in_a_column_of_its_own(self):
+        features = features_of(session("a", "b", "a"), self.SHOP, "a")
+        assert features["reload_share"] == pytest.approx(np.log1p(50.0))
+        assert features["lag1_share"] == 0.0
+        assert features["is_last"] == 1.0
+        assert features["session_recency"] == 1.0
+        assert features["session_count"] == pytest.approx(np.log(3.0))
+
+    def test_touches_of_earlier_sessions_offer_partners_but_are_not_in_session(self):
+        before = session("a", "b")
+        visited = Histories(before.items, np.array([0]), np.array([0]), before.bought, before.bought_ms)
+        assert features_of(visited, self.SHOP, "a")["session_recency"] == 0.0
+        assert features_of(visited, self.SHOP, "x")["forward"] > 0.0
+
+    def test_weights_decay_to_the_present(self):
+        half = CooccurrenceSettings().half_life_ms
+        old = table_of(
+            row_of("a", time_ms=NOW - 2 * half, popularity=4.0, partners=[("x", 2.0, 0.0, 0.0)]),
+            row_of("x", popularity=1.0),
+        )
+        features = features_of(session("a"), old, "x")
+        assert features["forward"] == pytest.approx(np.log1p(100 * 0.5 / 1.0**0.5), rel=1e-5)
+
+
+class TestRank:
+    def test_a_user_gets_the_same_ranking_alone_and_among_others(self, shop):
+        _, table, now = shop
+        users = [session(*(f"item-{(7 * u + i * i) % 40}" for i in range(u % 7))) for u in range(150)]
+        recommender = Recommender()
+        joint = recommender.rank(together(users), table, now)
+        for user, history in enumerate(users):
+            alone = recommender.rank(history, table, now)
+            np.testing.assert_array_equal(alone.rows[0], joint.rows[user])
+            np.testing.assert_allclose(alone.scores[0], joint.scores[user], rtol=1e-5)
+
+    def test_the_table_ranks_like_the_store_behind_it(self, shop):
+        direct, table, now = shop
+        for start in range(25):
+            history = session(*(f"item-{start + i}" for i in range(4)))
+            named = []
+            for source in (direct, table):
+                ranking = Recommender().rank(history, source, now, k=8)
+                named.append([source.item_id(int(row)) for row in ranking.rows[0] if row >= 0])
+            assert named[0] == named[1]
+
+    def test_rows_are_distinct_and_scores_descend(self, shop):
+        _, table, now = shop
+        ranking = Recommender().rank(session("item-1", "item-2"), table, now)
+        assert len(set(ranking.rows[0].tolist())) == 20
+        assert (np.diff(ranking.scores[0]) <= 0).all()
+
+    @pytest.mark.parametrize(
+        "empty",
+        [table_of(), DirectNeighbours(CooccurrenceStore(CooccurrenceSettings()))],
+        ids=["table", "store"],
+    )
+    def test_an_empty_shop_has_nothing_to_rank(self, empty):
+        ranking = Recommender().rank(session("a"), empty, NOW)
+        assert (ranking.rows == -1).all()
+        assert Recommender().recommend(session("a"), empty, NOW).items == [[]]
+
+    def test_no_users_have_no_lists(self, shop):
+        _, table, now = shop
+        nobody = session("item-1").take(slice(0, 0))
+        assert Recommender().rank(nobody, table, now).rows.shape == (0, 20)
+        assert Recommender().recommend(nobody, table, now).items == []
+
+
+class TestPolicy:
+    SHOP = table_of(
+        *(row_of(f"toy-{i}", category="toys", popularity=50.0 - i) for i in range(20)),
+        *(row_of(f"book-{i}", category="books", popularity=5.0) for i in range(3)),
+        row_of("seen", category="toys", partners=[("toy-0", 5.0, 1.0, 0.5)]),
+    )
+
+    def listed(self, history, now_ms=NOW, *, k=10, withdrawn=(), **policy):
+        recommender = Recommender(policy=PolicySettings(**policy))
+        hashes = np.array([item_hash(item) for item in withdrawn], np.uint64)
+        return recommender.recommend(history, self.SHOP, now_ms, k, withdrawn=hashes).items[0]
+
+    def test_withdrawn_items_are_left_out(self):
+        assert "toy-0" in self.listed(session("seen"))
+        assert "toy-0" not in self.listed(session("seen"), withdrawn=["toy-0", "never seen"])
+
+    def test_items_bought_lately_are_left_out_until_the_window_has_passed(self):
+        history = session("seen")
+        bought = Histories(
+            history.items,
+            history.in_session,
+            history.session_length,
+            np.array([[item_hash("toy-0"), 0, item_hash("never seen")]], np.uint64),
+            np.array([[NOW - DAY_MS, 0, NOW]]),
+        )
+        assert "toy-0" not in self.listed(bought)
+        assert "toy-0" in self.listed(bought, repurchase_window_ms=DAY_MS)
+        assert "toy-0" in self.listed(bought, NOW + 15 * DAY_MS)
+
+    def test_a_category_fills_its_share_before_others_and_the_rest_after(self):
+        items = self.listed(session("seen"), category_share=0.5)
+        assert [item.startswith("book") for item in items].count(True) == 3
+        assert all(not item.startswith("book") for item in [*items[:5], *items[8:]])
+        alike = self.listed(session("seen"), category_share=1.0)
+        assert not any(item.startswith("book") for item in alike)
+
+    def test_a_user_without_history_gets_what_is_popular(self):
+        assert self.listed(session(), category_share=1.0, k=3) == ["toy-0", "toy-1", "toy-2"]
+
+
+class TestReasons:
+    SHOP = table_of(
+        row_of("a", category="toys", partners=[("next", 3.0, 0.0, 0.5), ("before", 0.0, 2.0, 0.0)]),
+        row_of("b", partners=[("next", 1.0, 0.0, 0.5)]),
+        row_of("next"),
+        row_of("before"),
+        row_of("same", category="toys"),
+        row_of("other", category="books"),
+    )
+
+    def test_every_item_says_why_it_is_there(self):
+        lists = Recommender().recommend(session("a", "b", "b"), self.SHOP, NOW)
+        assert dict(zip(lists.items[0], lists.reasons[0], strict=True)) == {
+            "a": "you just viewed it",
+            "b": "you viewed it 1 touch ago",
+            "next": "people who viewed a next viewed this",
+            "before": "people viewed this before a",
+            "same": "popular in toys",
+            "other": "popular now",
+        }
+        assert len(lists.scores[0]) == len(lists.items[0])
+
+
+class TestBaseRanker:
+    def test_scores_are_the_weighted_sums(self):
+        weights = dict.fromkeys(RANK_FEATURES, 0.0) | {"forward": 2.0, "rank": -1.0}
+        rows = np.zeros((1, len(RANK_FEATURES)), np.float32)
+        rows[0, 0], rows[0, RANK_FEATURES.index("rank")] = 3.0, 1.0
+        assert BaseRanker(weights).score_many(rows).tolist() == [5.0]
+
+    @pytest.mark.parametrize(
+        "weights", [{}, BASE_WEIGHTS | {"unknown": 1.0}, BASE_WEIGHTS | {"forward": float("nan")}]
+    )
+    def test_wrong_weights_are_refused(self, weights):
+        with pytest.raises(InvalidParameterError, match="weights"):
+            BaseRanker(weights)
+
+    def test_another_ranker_plugs_in(self):
+        class ByPopularity:
+            def score_many(self, features):
+                return features[:, RANK_FEATURES.index("log_popularity")].astype(float)
+
+        table = table_of(row_of("a", popularity=2.0), row_of("b", popularity=8.0))
+        assert Recommender(ranker=ByPopularity()).recommend(session("a"), table, NOW).items == [["b", "a"]]
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "value"),
+    [
+        (CandidateSettings, "positions", 0),
+        (CandidateSettings, "source_power", 1.5),
+        (CandidateSettings, "popular", -1),
+        (PolicySettings, "repurchase_window_ms", -1),
+        (PolicySettings, "category_share", 0.0),
+        (PolicySettings, "depth", 0),
+    ],
+)
+def test_settings_name_the_parameter_and_its_value(make, name, value):
+    with pytest.raises(InvalidParameterError, match=f"{name}.*{value}"):
+        make(**{name: value})
