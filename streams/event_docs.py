@@ -192,7 +192,7 @@ def _outputs_part() -> Iterator[str]:
         yield ""
         yield from _json(SAMPLES[name])
         yield ""
-    for title in ("Origin", "RecommendedItem", "Reason", "Partner"):
+    for title in ("Origin", "RecommendedItem", "Partner"):
         yield f"### {title}\n"
         yield from _part(title)
         yield ""

@@ -14,7 +14,7 @@ EVENT_NOTES: Final = {
     "begin_checkout": "The checkout was entered.",
     "add_payment_info": "A means of payment was given.",
     "purchase": "Items were bought; `value` adds to the spend, and they leave the lists for a while.",
-    "refund": "Money went back; `value`, positive, is taken off the spend.",
+    "refund": "Money went back.",
     "login": "The customer logged in.",
     "sign_up": "The customer opened an account.",
     "review_submitted": "A review, with `rating` and `text`.",
@@ -23,7 +23,7 @@ EVENT_NOTES: Final = {
     "intervention_sent": "The shop sent a win-back message.",
     "intervention_opened": "The customer opened it.",
     "intervention_redeemed": "The customer used what it offered.",
-    "user_erased": "Everything known of the user is to be forgotten.",
+    "user_erased": "Everything known of the user is forgotten.",
     "other": "Any name that is not listed; counted as `other`.",
 }
 """What each event name does, beyond being a touch or activity."""

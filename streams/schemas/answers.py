@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from streams.schemas.fields import Count, Id, Label, Probability
-from streams.schemas.outputs import Reason, RecommendedItem
+from streams.schemas.outputs import Reasons, RecommendedItem
 
 _Time = Annotated[int, Meta(description="Event time, epoch milliseconds.")]
 _Position = Annotated[int, Meta(description="Offset of the last event that the answer counts.")]
@@ -26,7 +26,7 @@ class UserRisk(msgspec.Struct, frozen=True):
     probability: Annotated[Probability, Meta(description="Of no activity within the horizon.")]
     event_time: _Time
     model_version: str
-    reasons: Annotated[list[Reason], Meta(description="The strongest reasons, strongest first.")]
+    reasons: Reasons
 
 
 class UserAlert(msgspec.Struct, frozen=True):
@@ -48,7 +48,7 @@ class UserProfile(msgspec.Struct, frozen=True):
     ]
     first_event: _Time | None
     last_event: _Time | None
-    spend: Annotated[float, Meta(description="Lifetime value of purchases less refunds.")]
+    spend: Annotated[float, Meta(description="Lifetime value of purchases.")]
     recent_items: Annotated[list[str], Meta(description="Items touched last, newest first.")]
     pending_labels: Annotated[Count, Meta(description="Frozen features that wait for their label.")]
     session: UserSession | None = None

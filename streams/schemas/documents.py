@@ -14,7 +14,6 @@ from streams.schemas.outputs import (
     ModelSnapshot,
     Origin,
     Partner,
-    Reason,
     Recommendation,
     RecommendedItem,
     WorkerAnnouncement,
@@ -22,7 +21,7 @@ from streams.schemas.outputs import (
 
 _NOW: Final = 1_772_360_100_250
 _HORIZON: Final = 28 * 86_400_000
-_QUIET: Final = Reason("quiet 12.3 d, usual gap 3.1 d", "gap_ratio", 1.42)
+_QUIET: Final = "quiet 12.3 d, usual gap 3.1 d"
 _SHOES: Final = RecommendedItem("sku-1042", 0.82, "people who viewed sku-7 next viewed this")
 
 
@@ -51,7 +50,7 @@ SAMPLES: Final[dict[str, msgspec.Struct]] = {
         event_time=_NOW,
         model_version="ranker-12",
         source=_origin("cooccurrence"),
-        items=[_SHOES, RecommendedItem("sku-7", 0.41, "you looked at this 2 times in this visit")],
+        items=[_SHOES, RecommendedItem("sku-7", 0.41, "you viewed it 2 touches ago")],
     ),
     "churn_alert": ChurnAlert(
         id=f"u:c-4711@{_NOW}",
@@ -63,7 +62,7 @@ SAMPLES: Final[dict[str, msgspec.Struct]] = {
         probability=0.87,
         threshold=0.8,
         horizon_ms=_HORIZON,
-        reasons=[_QUIET],
+        reasons=[_QUIET, "2 left in the cart"],
         action="cart_reminder",
     ),
     "churn_score": ChurnScore(

@@ -26,16 +26,26 @@ _Subject = Annotated[
     ),
 ]
 _UserId = Annotated[Id, Meta(description="The customer, where one is known.", examples=["c-4711"])]
+Reasons = Annotated[
+    list[str],
+    Meta(
+        description="The strongest reasons, in words and numbers, strongest first.",
+        examples=[["quiet 12.3 d, usual gap 3.1 d"]],
+    ),
+]
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False):
     """What produced an output: the code, and the place in the log that it had read up to."""
 
     agent: Annotated[str, Meta(description="The agent that decided.", examples=["users"])]
-    method: Annotated[str, Meta(description="How it decided.", examples=["cooccurrence", "recency", "churn"])]
+    method: Annotated[str, Meta(description="How it decided.", examples=["cooccurrence", "churn"])]
     topic: Annotated[str, Meta(description="Topic of the source event.", examples=["clickstream.events.v1"])]
     partition: Annotated[Count, Meta(description="Partition of the source event.")]
     offset: Annotated[Count, Meta(description="Offset of the last event that counted.")]
+
+
+Source = Annotated[Origin, Meta(description="What decided, and the place in the log it had read up to.")]
 
 
 class RecommendedItem(msgspec.Struct, frozen=True, gc=False):
@@ -50,27 +60,15 @@ class RecommendedItem(msgspec.Struct, frozen=True, gc=False):
 
 
 class Recommendation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """A fresh list for one user, best first."""
+    """A fresh list for one user, sent after each touch of an item; events that arrive together get one."""
 
     id: Annotated[str, Meta(description="Source partition and offset.", examples=["3-1042"])]
     subject: _Subject
     event_time: _Time
     model_version: _ModelVersion
-    source: Origin
+    source: Source
     items: Annotated[list[RecommendedItem], Meta(description="The list, best first.")]
     user_id: _UserId | None = None
-
-
-class Reason(msgspec.Struct, frozen=True, gc=False):
-    """One reason behind a probability."""
-
-    text: Annotated[
-        str, Meta(description="The reason in words and numbers.", examples=["quiet 12.3 d, usual gap 3.1 d"])
-    ]
-    feature: Annotated[str, Meta(description="Name of the feature behind it.", examples=["gap_ratio"])]
-    contribution: Annotated[
-        float, Meta(description="What it adds to the log-odds of leaving.", examples=[1.42])
-    ]
 
 
 class ChurnAlert(msgspec.Struct, frozen=True, gc=False):
@@ -83,18 +81,18 @@ class ChurnAlert(msgspec.Struct, frozen=True, gc=False):
     user_id: _UserId
     event_time: _Time
     model_version: _ModelVersion
-    source: Origin
+    source: Source
     probability: Annotated[
         Probability, Meta(description="Of no activity within the horizon.", examples=[0.87])
     ]
     threshold: Annotated[Probability, Meta(description="What the probability crossed.", examples=[0.8])]
     horizon_ms: Annotated[Count, Meta(description="The horizon, milliseconds.", examples=[2_419_200_000])]
-    reasons: Annotated[list[Reason], Meta(description="The strongest reasons, strongest first.")]
+    reasons: Reasons
     action: Annotated[str, Meta(description="The win-back action to try.", examples=["cart_reminder"])]
 
 
 class ChurnScore(msgspec.Struct, frozen=True, gc=False):
-    """The last score of one user; the topic is compacted, one record per subject."""
+    """The last score of one user, one record per subject; a null value means that the user was erased."""
 
     id: Annotated[
         str, Meta(description="Subject and time of the check.", examples=["u:c-4711@1772360100250"])
@@ -103,7 +101,7 @@ class ChurnScore(msgspec.Struct, frozen=True, gc=False):
     user_id: _UserId
     event_time: _Time
     model_version: _ModelVersion
-    source: Origin
+    source: Source
     probability: Annotated[
         Probability, Meta(description="Of no activity within the horizon.", examples=[0.87])
     ]
@@ -113,7 +111,7 @@ class ChurnScore(msgspec.Struct, frozen=True, gc=False):
 class Partner(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """An item seen near another one; written as an array in this order to keep rows small."""
 
-    item_id: Annotated[Label, Meta(description="The partner; empty where only its hash is known.")]
+    item_id: Annotated[Id, Meta(description="The partner.")]
     forward: Annotated[float, Meta(ge=0.0, description="Decayed weight of the partner following the item.")]
     backward: Annotated[float, Meta(ge=0.0, description="Decayed weight of the partner preceding the item.")]
     lag1: Annotated[
@@ -122,7 +120,7 @@ class Partner(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class ItemNeighbours(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """What every worker knows of one item; the topic is compacted, one record per item."""
+    """What every worker knows of one item, one record per item."""
 
     item_id: Annotated[Id, Meta(description="The item.", examples=["sku-1042"])]
     event_time: _Time
@@ -132,9 +130,6 @@ class ItemNeighbours(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     partners: Annotated[list[Partner], Meta(description="The strongest partners, best first.")]
     category: Annotated[Label, Meta(description="Category; empty where unknown.")] = ""
     price: Annotated[float, Meta(ge=0.0, description="Last known price per unit.")] | None = None
-    hashes: (
-        Annotated[list[str], Meta(description="XXH3 hashes of all ids (hex), where one is not known.")] | None
-    ) = None
 
 
 class WorkerAnnouncement(msgspec.Struct, frozen=True):
