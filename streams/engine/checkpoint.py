@@ -112,6 +112,8 @@ class Committer:
             "queue.buffering.max.kbytes": 1_048_576,
             "delivery.report.only.error": True,
             "on_delivery": self._on_delivery_error,
+            "error_cb": self._on_error,
+            "logger": logging.getLogger("librdkafka"),
         }
         self.transactional_id = transactional_id
         self._deadline_s = deadline_s
@@ -165,6 +167,10 @@ class Committer:
             self.open()
             try:
                 self._attempt(work, membership, until)
+            except SystemError as error:
+                # confluent-kafka raises a fatal error amid the delivery callbacks of the same poll.
+                self.close()
+                raise FencedError(f"the producer has failed: {error.__cause__ or error}") from error
             except KafkaException as error:
                 self._give_up_or_abort(error, until)
                 self._observer.aborted(_name(error.args[0]))
@@ -239,33 +245,31 @@ class Committer:
             self._abort_quietly()
             raise FencedError(f"the group has moved on: {reason}") from error
         if cause.code() == KafkaError.FENCED_INSTANCE_ID:
-            self._producer = None
+            self.close()
             raise ClashError(str(cause)) from error
         if cause.code() in _PERMANENT:
             self._abort_quietly()
             raise CommitError(f"{self._where()}{cause}") from error
         if reason.fatal() or not (reason.txn_requires_abort() or cause is not reason):
-            self._producer = None
+            self.close()
             raise FencedError(f"the producer is no longer valid: {reason}") from error
         producer = self._producer
         assert producer is not None
         try:
             self._retry(lambda: producer.abort_transaction(_CALL_S), until, "abort_transaction")
         except KafkaException as second:
-            self._producer = None
+            self.close()
             raise FencedError(f"the producer could not abort: {second.args[0]}") from second
 
     def _abort_quietly(self) -> None:
         """Abort if the broker lets us; if not, the next `open` or the transaction timeout does."""
-        producer, self._producer = self._producer, None
-        if producer is None:
+        if self._producer is None:
             return
         try:
-            producer.abort_transaction(_CALL_S)
+            self._producer.abort_transaction(_CALL_S)
         except KafkaException as error:
             log.info("abort left to the broker: %s", error.args[0])
-        else:
-            self._producer = producer
+            self.close()
 
     def _where(self) -> str:
         return f"topic {self._failed_topic}: " if self._failed_topic else ""
@@ -296,6 +300,10 @@ class Committer:
         if reason.code() in _PERMANENT:
             return CommitError(f"transactional id {self.transactional_id}: {reason}")
         return FencedError(f"transactional id {self.transactional_id}: {reason}")
+
+    @staticmethod
+    def _on_error(error: KafkaError) -> None:
+        log.info("broker connection: %s", error)
 
     def _on_delivery_error(self, error: KafkaError | None, message: Message) -> None:
         if error is not None and self._failure is None and error.code() not in _PURGED:

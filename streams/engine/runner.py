@@ -101,7 +101,7 @@ async def run(runtime: Runtime, *, grace_s: float = 10.0) -> int:
 
 async def _crash(app: EngineApp) -> None:
     """Return when a service of the app has crashed; mode offers a flag only."""
-    while app.crash_reason is None:
+    while app.crash_reason is None:  # noqa: ASYNC110  # see above
         await asyncio.sleep(0.2)
     log.error("crashed: %r", app.crash_reason)
 

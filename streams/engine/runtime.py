@@ -255,14 +255,18 @@ class Runtime:
             return
         began = time.monotonic()
         for records, end in partition.pieces(batch):
+            poison = partition.poisoned.get(records[0].offset)
             try:
-                if records[0].offset in partition.poisoned:
-                    outputs = partition.handler.poison(records[0], partition.poisoned[records[0].offset])
-                    self.observer.poisoned(name)
-                else:
+                if poison is None:
                     outputs = partition.handler.apply(records)
+                else:
+                    outputs = partition.handler.poison(records[0], poison)
+                    self.observer.poisoned(name)
             except Exception as error:  # noqa: BLE001  # whatever a handler raises, its state is half applied
-                self._failed_in_apply(name, batch, [r.offset for r in records], error)
+                if poison is not None:
+                    self.fail(EngineError(f"{partition.source}: offset {records[0].offset} raised {error!r}"))
+                else:
+                    self._failed_in_apply(name, batch, [r.offset for r in records], error)
                 return
             partition.applied(len(records), outputs, end)
         self.observer.applied(name, len(batch.records), time.monotonic() - began)

@@ -1,7 +1,8 @@
 """A worker with two chained counting agents: any lost, repeated or reordered event shows in a sequence.
 
-`users` counts events by user, outputs one line an event and passes the event's item on; `items` counts those by item
-and outputs one line each. Run as a process: ``python -m tests.chaos.counting BOOTSTRAP GROUP INSTANCE DATADIR``.
+`users` counts events by user, outputs one line an event and passes the event's item on; `items` counts those
+by item and outputs one line each. Run as a process:
+``python -m tests.chaos.counting BOOTSTRAP GROUP INSTANCE DATADIR PARTITIONS``.
 """
 
 import asyncio

@@ -1,0 +1,197 @@
+"""Results of `online_models` as documents of `streams.schemas`, and back."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from online_models.churn.alerts import ChurnAlert as Alert
+from online_models.churn.effects import ChurnScore as Score
+from online_models.errors import CorruptStateError
+from online_models.events import hash_id
+from online_models.items.cooccurrence import ItemView
+from online_models.items.neighbours import NeighbourRow
+from online_models.items.recommender import Lists
+from streams.encode import check_id, recommendation_id
+from streams.schemas import (
+    ChurnAlert,
+    ChurnScore,
+    ItemNeighbours,
+    Origin,
+    Partner,
+    Recommendation,
+    RecommendedItem,
+)
+
+_DIGITS = 5
+
+
+def neighbours_document(row: NeighbourRow) -> ItemNeighbours:
+    """Return an item's row as it is broadcast; partners known by hash only are left out."""
+    return ItemNeighbours(
+        item_id=row.item_id,
+        event_time=row.time_ms,
+        touches=row.touches,
+        popularity=_short(row.popularity),
+        lately=_short(row.lately),
+        partners=[
+            Partner(name, _short(forward), _short(backward), min(1.0, _short(lag1)))
+            for name, (forward, backward, lag1) in zip(row.partner_ids, row.weights.tolist(), strict=True)
+            if name
+        ],
+        category=row.category,
+        price=None if math.isnan(row.price) else row.price,
+    )
+
+
+def neighbour_row(document: ItemNeighbours) -> NeighbourRow:
+    """Return the row that a broadcast document describes.
+
+    Raises
+    ------
+    CorruptStateError
+        The document holds no finite numbers.
+    """
+    partners = document.partners
+    weights = np.array([(p.forward, p.backward, p.lag1) for p in partners], np.float32).reshape(-1, 3)
+    if not np.isfinite(weights).all():
+        raise CorruptStateError(f"neighbours of {document.item_id!r} have weights that are no numbers")
+    return NeighbourRow(
+        item_id=document.item_id,
+        item_hash=hash_id(document.item_id),
+        category=document.category,
+        price=math.nan if document.price is None else document.price,
+        popularity=document.popularity,
+        lately=document.lately,
+        time_ms=document.event_time,
+        touches=document.touches,
+        partner_ids=[p.item_id for p in partners],
+        partner_hashes=np.array([hash_id(p.item_id) for p in partners], np.uint64),
+        weights=weights,
+    )
+
+
+def item_profile(view: ItemView) -> dict[str, Any]:
+    """Return what a lookup answers of an item, without partition and offset."""
+    row = view.row
+    return {
+        "item_id": row.item_id,
+        "touches": row.touches,
+        "popularity": _short(row.popularity),
+        "event_time": row.time_ms or None,
+        "category": row.category,
+        "price": None if math.isnan(row.price) else row.price,
+        "neighbours": [
+            {"item_id": name, "forward": _short(forward), "backward": _short(backward), "lag1": _short(lag1)}
+            for name, (forward, backward, lag1) in zip(row.partner_ids, row.weights.tolist(), strict=True)
+            if name
+        ],
+    }
+
+
+def _short(value: float) -> float:
+    """Round to the digits that matter: the rows are read by every worker."""
+    return float(f"{value:.{_DIGITS}g}")
+
+
+def band(probability: float) -> str:
+    """Return the band of an alert's probability, a label with few values.
+
+    >>> band(0.93), band(0.75), band(0.2)
+    ('0.9-1.0', '0.7-0.8', '0.0-0.5')
+    """
+    if probability < 0.5:
+        return "0.0-0.5"
+    tenth = min(9, int(probability * 10))
+    return f"{tenth / 10:.1f}-{(tenth + 1) / 10:.1f}"
+
+
+def churn_version(version: int) -> str:
+    """Return the name of a churn model; before the first snapshot it is the recency rule.
+
+    >>> churn_version(0), churn_version(12)
+    ('recency', 'churn-12')
+    """
+    return f"churn-{version}" if version else "recency"
+
+
+def scores(found: Sequence[Score], origin: Origin, horizon_ms: int) -> list[ChurnScore]:
+    """Return the last score of each user: the topic keeps no other."""
+    last = {score.subject: score for score in found}
+    return [
+        ChurnScore(
+            id=check_id(score.subject, score.at_ms),
+            subject=score.subject,
+            user_id=score.subject[2:],
+            event_time=score.at_ms,
+            model_version=churn_version(score.model_version),
+            source=origin,
+            probability=round(score.probability, 6),
+            horizon_ms=horizon_ms,
+        )
+        for score in last.values()
+    ]
+
+
+def alerts(found: Sequence[Alert], origin: Origin, horizon_ms: int) -> list[ChurnAlert]:
+    """Return alerts, in the order they were raised."""
+    return [
+        ChurnAlert(
+            id=check_id(alert.subject, alert.at_ms),
+            subject=alert.subject,
+            user_id=alert.subject[2:],
+            event_time=alert.at_ms,
+            model_version=churn_version(alert.model_version),
+            source=origin,
+            probability=round(alert.probability, 6),
+            threshold=round(alert.threshold, 6),
+            horizon_ms=horizon_ms,
+            reasons=[reason.text for reason in alert.reasons],
+            action=alert.action,
+        )
+        for alert in found
+    ]
+
+
+def list_items(lists: Lists, index: int) -> list[RecommendedItem]:
+    """Return one user's list."""
+    return [
+        RecommendedItem(item, _short(score), reason)
+        for item, score, reason in zip(
+            lists.items[index], lists.scores[index], lists.reasons[index], strict=True
+        )
+    ]
+
+
+def recommendations(
+    active: Sequence[tuple[str, int]], lists: Lists, partition: int, topic: str, now_ms: int, version: str
+) -> list[Recommendation]:
+    """Return the lists of users, identified by the event that caused them; empty lists are left out.
+
+    Parameters
+    ----------
+    active
+        Pairs of subject and offset of the event.
+    lists
+        Their lists, in the same order.
+    partition, topic
+        Where these events lie.
+    now_ms
+        Event time of the partition, epoch milliseconds.
+    version
+        Name of the ranker.
+    """
+    return [
+        Recommendation(
+            id=recommendation_id(partition, offset),
+            subject=subject,
+            event_time=now_ms,
+            model_version=version,
+            source=Origin("users", "cooccurrence", topic, partition, offset),
+            items=list_items(lists, index),
+            user_id=subject[2:] if subject.startswith("u:") else None,
+        )
+        for index, (subject, offset) in enumerate(active)
+        if lists.items[index]
+    ]

@@ -1,0 +1,70 @@
+"""The items agent: counts the pairs of its partition and broadcasts neighbours that changed."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from online_models.items.cooccurrence import CooccurrenceStore
+from online_models.items.pairs import PairBatch
+from online_models.items.settings import CooccurrenceSettings
+from streams.agents.documents import item_profile, neighbours_document
+from streams.agents.report import Report
+from streams.encode import encode_neighbours
+from streams.engine.handler import Output, Record, Row
+
+
+class ItemsHandler:
+    """Owns the items of one partition of the item-pairs topic.
+
+    Parameters
+    ----------
+    settings
+        Of the store.
+    partition
+        Number of the partition, here and in the broadcast topic.
+    neighbours
+        Full name of the broadcast topic.
+    report
+        Takes what is measured.
+    """
+
+    def __init__(
+        self, settings: CooccurrenceSettings, partition: int, neighbours: str, report: Report
+    ) -> None:
+        self.store = CooccurrenceStore(settings)
+        self._partition, self._neighbours, self._report = partition, neighbours, report
+
+    def restore(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Load changelog rows."""
+        self.store.restore(rows)
+
+    def restored(self) -> None:
+        """Finish loading."""
+        self.store.restored()
+
+    def apply(self, records: Sequence[Record]) -> Sequence[Output]:
+        """Count touches and pairs, and return the neighbour rows that are due."""
+        self.store.apply(PairBatch.concat([PairBatch.unpack(r.value or b"") for r in records]))
+        due = self.store.publish()
+        self._report.outputs(self._neighbours, len(due))
+        documents = [neighbours_document(row) for row in due if row.item_id]
+        return [
+            Output(self._neighbours, self._partition, key, value)
+            for key, value in encode_neighbours(documents)
+        ]
+
+    def tick(self, now_ms: int) -> Sequence[Output]:  # noqa: ARG002  # pair weights decay without ticks
+        """Do nothing: weights decay forward, no moment changes them."""
+        return ()
+
+    def dirty_rows(self) -> Sequence[Row]:
+        """Return the rows changed since the last checkpoint."""
+        return self.store.dirty_rows()
+
+    def poison(self, record: Record, error: BaseException) -> Sequence[Output]:
+        """Refuse: a record another worker wrote cannot be somebody's bad input."""
+        raise error
+
+    def lookup(self, item_id: str) -> dict[str, Any] | None:
+        """Return what is known of an item, ready for JSON; None where it was never touched here."""
+        view = self.store.lookup(item_id)
+        return None if view is None else item_profile(view)

@@ -1,0 +1,37 @@
+"""What the agents tell the outside; every method does nothing unless overridden."""
+
+from collections.abc import Mapping
+
+
+class Report:
+    """Receives the agents' measurements."""
+
+    def events(self, accepted: int, duplicates: int, rejects: Mapping[str, int]) -> None:
+        """Handle events judged; `rejects` by reason."""
+
+    def outputs(self, topic: str, count: int) -> None:
+        """Handle records handed to the next transaction."""
+
+    def scores(self, count: int) -> None:
+        """Handle users scored."""
+
+    def alerts(self, band: str, count: int) -> None:
+        """Handle alerts raised, by band of their probability."""
+
+    def lists(self, count: int) -> None:
+        """Handle recommendation lists published."""
+
+    def state(self, agent: str, partition: int, rows: int, size: int) -> None:
+        """Handle the size of a partition's state, in rows and bytes."""
+
+    def event_time(self, partition: int, clock_ms: int) -> None:
+        """Handle the event-time clock of a partition of events, epoch milliseconds."""
+
+    def model_quality(self, model: str, metric: str, value: float) -> None:
+        """Handle a prequential metric of a model."""
+
+    def recommendation_quality(self, metric: str, value: float) -> None:
+        """Handle a prequential metric of the recommendations."""
+
+    def drift(self, model: str) -> None:
+        """Handle a drift found by a model's detector."""

@@ -1,0 +1,217 @@
+"""The users agent: judges events, keeps its users, and says what follows for pairs, labels, alerts and lists."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from online_models.churn.effects import UserEffects
+from online_models.churn.labels import ExampleBatch
+from online_models.churn.profile import UserStore
+from online_models.churn.settings import UserSettings
+from online_models.evaluation.live_lists import LiveLists
+from online_models.events import TOUCH_KINDS, EventBatch, Reject, hash_ids
+from online_models.items.pairs import PairBatch, item_partitions
+from online_models.items.recommender import Recommender
+from streams import encode
+from streams.agents import documents
+from streams.agents.broadcast import Broadcast
+from streams.agents.report import Report
+from streams.decode import Decoder
+from streams.engine.handler import Output, Record, Row
+from streams.schemas import Origin
+
+_EXAMPLES_PER_RECORD = 2_000
+
+
+class UsersTopics(NamedTuple):
+    """Full names of the topics that the agent reads and writes."""
+
+    events: str
+    dead_letters: str
+    item_pairs: str
+    examples: str
+    scores: str
+    alerts: str
+    recommendations: str
+
+
+class UsersHandler:
+    """Owns the users of one partition of the event topic.
+
+    Parameters
+    ----------
+    settings, decoder, recommender
+        Of the store, of what is accepted, and of the lists.
+    list_length
+        Items of a list.
+    partition, partitions
+        Number of this partition, and how many there are.
+    topics
+        Full names.
+    broadcast
+        The newest models and neighbours, shared by the worker.
+    live
+        Judge of the lists, shared by the worker.
+    report
+        Takes what is measured.
+    """
+
+    def __init__(
+        self,
+        settings: UserSettings,
+        *,
+        decoder: Decoder,
+        recommender: Recommender,
+        list_length: int,
+        partition: int,
+        partitions: int,
+        topics: UsersTopics,
+        broadcast: Broadcast,
+        live: LiveLists,
+        report: Report,
+    ) -> None:
+        self.store = UserStore(settings)
+        self._decoder, self._recommender, self._length = decoder, recommender, list_length
+        self._partition, self._partitions = partition, partitions
+        self._topics, self._broadcast, self._live, self._report = topics, broadcast, live, report
+
+    def restore(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Load changelog rows."""
+        self.store.restore(rows)
+
+    def restored(self) -> None:
+        """Finish loading."""
+        self.store.restored()
+
+    def apply(self, records: Sequence[Record]) -> Sequence[Output]:
+        """Judge the records, apply the events, and return everything that follows from them."""
+        decoded = self._decoder.decode(records)
+        events = decoded.events
+        effects = self.store.apply(events, self._broadcast.scorer)
+        rejects = decoded.rejects + [(int(decoded.index[i]), reject) for i, reject in effects.rejects]
+        self._report.events(
+            effects.accepted.size,
+            effects.duplicates.size,
+            Counter(reject.reason for _, reject in rejects),
+        )
+        self._report.event_time(self._partition, self.store.clock.now_ms)
+        self._judge_lists(events, effects)
+        return [
+            *self._dead_letters(records, rejects),
+            *self._follow(effects, records[-1].offset),
+            *self._lists(effects),
+        ]
+
+    def tick(self, now_ms: int) -> Sequence[Output]:
+        """Let the wall clock move the partition's clock: checks and labels fall due without events."""
+        return self._follow(self.store.tick(now_ms, self._broadcast.scorer), -1)
+
+    def dirty_rows(self) -> Sequence[Row]:
+        """Return the rows changed since the last checkpoint."""
+        return self.store.dirty_rows()
+
+    def poison(self, record: Record, error: BaseException) -> Sequence[Output]:
+        """Send a record that cannot be applied to the dead letters, with what it raised."""
+        self._report.events(0, 0, {"poison": 1})
+        return self._dead_letters([record], [(0, Reject("poison", f"{type(error).__name__}: {error}"))])
+
+    def lookup(self, subject: str) -> dict[str, Any] | None:
+        """Return what is known of a user, ready for JSON; None where nothing is known here."""
+        view = self.store.lookup(subject)
+        if view is None:
+            return None
+        lists = self._recommend([subject])
+        return documents.user_profile(
+            view, self.store.explain(subject, self._broadcast.scorer), lists, self._broadcast.table
+        )
+
+    def _dead_letters(self, records: Sequence[Record], rejects: Sequence[tuple[int, Reject]]) -> list[Output]:
+        self._report.outputs(self._topics.dead_letters, len(rejects))
+        return [
+            Output(
+                self._topics.dead_letters,
+                self._partition,
+                records[index].key,
+                records[index].value,
+                encode.dead_letter(records[index], reject, self._topics.events, self._partition),
+            )
+            for index, reject in sorted(rejects, key=lambda entry: entry[0])
+        ]
+
+    def _follow(self, effects: UserEffects, offset: int) -> list[Output]:
+        """Return pairs, examples, scores, alerts and tombstones."""
+        origin = Origin("users", "churn", self._topics.events, self._partition, max(offset, 0))
+        scores = encode.encode_scores(
+            documents.scores(effects.scores, origin, self.store.settings.horizon_ms)
+        )
+        alerts = encode.encode_alerts(
+            documents.alerts(effects.alerts, origin, self.store.settings.horizon_ms)
+        )
+        self._report.scores(len(scores))
+        for band, count in Counter(documents.band(a.probability) for a in effects.alerts).items():
+            self._report.alerts(band, count)
+        for subject in effects.erased:
+            self._live.forget(subject)
+        return [
+            *self._pairs(effects.pairs),
+            *self._examples(effects.examples),
+            *self._keyed(self._topics.scores, scores),
+            *self._keyed(self._topics.alerts, alerts),
+            *(Output(self._topics.scores, self._partition, s.encode(), None) for s in effects.erased),
+        ]
+
+    def _pairs(self, pairs: Sequence[PairBatch]) -> list[Output]:
+        if not pairs:
+            return []
+        split = PairBatch.concat(pairs).split(lambda hashes: item_partitions(hashes, self._partitions))
+        return [Output(self._topics.item_pairs, number, None, batch.pack()) for number, batch in split]
+
+    def _examples(self, examples: ExampleBatch) -> list[Output]:
+        return [
+            Output(self._topics.examples, 0, None, examples.take(slice(at, at + _EXAMPLES_PER_RECORD)).pack())
+            for at in range(0, len(examples), _EXAMPLES_PER_RECORD)
+        ]
+
+    def _keyed(self, topic: str, pairs: Sequence[tuple[bytes, bytes]]) -> list[Output]:
+        self._report.outputs(topic, len(pairs))
+        return [Output(topic, self._partition, key, value) for key, value in pairs]
+
+    def _lists(self, effects: UserEffects) -> list[Output]:
+        """Return one fresh list for every user of the batch who touched an item."""
+        if not effects.active or not len(self._broadcast.table):
+            return []
+        subjects = [subject for subject, _ in effects.active]
+        lists = self._recommend(subjects)
+        found = documents.recommendations(
+            effects.active,
+            lists,
+            self._partition,
+            self._topics.events,
+            self.store.clock.now_ms,
+            self._recommender.ranker.version,
+        )
+        self._live.published(
+            subjects,
+            [np.asarray(hash_ids(items), np.uint64) for items in lists.items],
+            self._broadcast.popular(self._length),
+        )
+        self._report.lists(len(found))
+        return self._keyed(self._topics.recommendations, encode.encode_recommendations(found))
+
+    def _recommend(self, subjects: Sequence[str]) -> Any:
+        return self._recommender.recommend(
+            self.store.histories(subjects), self._broadcast.table, self.store.clock.now_ms, self._length
+        )
+
+    def _judge_lists(self, events: EventBatch, effects: UserEffects) -> None:
+        """Let every touch judge the list its user was given before this batch."""
+        rows = effects.accepted[np.isin(events.kind[effects.accepted], TOUCH_KINDS)]
+        rows = rows[events.item_start[rows + 1] > events.item_start[rows]]
+        self._live.touched(
+            [events.subject[i] for i in rows.tolist()], events.item_hash[events.item_start[rows]].tolist()
+        )
+        for baseline, metrics in self._live.get().items() if self._live.cases else ():
+            for metric, value in metrics.items():
+                self._report.recommendation_quality(f"{baseline}_{metric}", value)

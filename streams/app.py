@@ -1,0 +1,216 @@
+"""The topology on one page: three agents, three kinds of state, two broadcasts; and their worker."""
+
+import logging
+from pathlib import Path
+from typing import Final
+
+from online_models.churn.alerts import AlertSettings
+from online_models.churn.settings import UserSettings
+from online_models.churn.trainer import TrainerSettings
+from online_models.evaluation.live_lists import LiveLists
+from online_models.items.policy import PolicySettings
+from online_models.items.recommender import Recommender
+from online_models.items.settings import CooccurrenceSettings
+from streams import clients, topics
+from streams.agents.broadcast import Broadcast
+from streams.agents.items import ItemsHandler
+from streams.agents.trainer import TrainerHandler
+from streams.agents.users import UsersHandler, UsersTopics
+from streams.api import Server
+from streams.decode import Decoder
+from streams.engine import membership, runner
+from streams.engine.instance import Instance
+from streams.engine.runtime import EngineSettings, Runtime
+from streams.metrics import Metrics
+from streams.settings import Settings, milliseconds
+
+log = logging.getLogger(__name__)
+
+USERS: Final = "users"
+ITEMS: Final = "items"
+TRAINER: Final = "trainer"
+
+
+class Worker:
+    """One worker: the engine with its three agents, the broadcast reader, metrics and lookups.
+
+    Parameters
+    ----------
+    settings
+        With the broker's address filled in.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.live = LiveLists()
+        self._config = clients.confluent(settings.broker)
+        self._instance = Instance(_locks(settings), settings.engine.instance or None)
+        self.broadcast = Broadcast(
+            self._config,
+            topics.NEIGHBOURS.full_name(settings),
+            topics.MODELS.full_name(settings),
+            cooccurrence_settings(settings),
+        )
+        self.runtime = self._runtime()
+        self.runtime.agent(
+            USERS,
+            topics.EVENTS.full_name(settings),
+            topics.USERS_CHANGELOG.full_name(settings),
+            self._users,
+        )
+        self.runtime.agent(
+            ITEMS,
+            topics.ITEM_PAIRS.full_name(settings),
+            topics.ITEMS_CHANGELOG.full_name(settings),
+            self._items,
+        )
+        self.runtime.agent(
+            TRAINER,
+            topics.EXAMPLES.full_name(settings),
+            topics.TRAINER_CHANGELOG.full_name(settings),
+            self._trainer,
+        )
+        self.server = Server(self)
+
+    async def run(self) -> int:
+        """Run until SIGTERM, SIGINT or a failure; return the exit code."""
+        membership.check_layout()
+        self.broadcast.start()
+        await self.server.start()
+        try:
+            return await runner.run(self.runtime)
+        finally:
+            await self.server.stop()
+            self.broadcast.stop()
+            self._instance.release()
+
+    def _runtime(self) -> Runtime:
+        settings, engine, broker = self.settings, self.settings.engine, self.settings.broker
+        app = runner.create_app(
+            engine.group,
+            clients.faust_url(broker),
+            instance=self._instance.name,
+            datadir=engine.data_dir / "faust",
+            session_timeout_s=engine.session_timeout.total_seconds(),
+            rebalance_timeout_s=engine.rebalance_timeout.total_seconds(),
+            batch_records=engine.fetch_max_records,
+            broker_credentials=clients.faust_credentials(broker),
+        )
+        return Runtime(
+            app,
+            EngineSettings(
+                instance=self._instance.name,
+                checkpoint_interval_s=engine.checkpoint_interval.total_seconds(),
+                transaction_timeout_s=engine.transaction_timeout.total_seconds(),
+                commit_deadline_s=engine.commit_deadline.total_seconds(),
+                restore_deadline_s=engine.restore_deadline.total_seconds(),
+                revoke_deadline_s=engine.revoke_deadline.total_seconds(),
+                stop_deadline_s=engine.stop_deadline.total_seconds(),
+                max_pending_records=engine.max_pending_rows,
+                max_pending_bytes=engine.max_pending_bytes,
+                accept_gap=engine.accept_gap,
+                live_clock=settings.clock.clock == "live",
+            ),
+            self._config,
+            observer=self.metrics,
+        )
+
+    def _users(self, partition: int) -> UsersHandler:
+        settings = self.settings
+        return UsersHandler(
+            user_settings(settings, self._partitions),
+            decoder=Decoder(
+                max_event_bytes=settings.events.max_event_bytes,
+                future_tolerance_ms=milliseconds(settings.events.future_tolerance),
+            ),
+            recommender=Recommender(
+                policy=PolicySettings(
+                    repurchase_window_ms=milliseconds(settings.recommendations.repurchase_window)
+                )
+            ),
+            list_length=settings.recommendations.list_length,
+            partition=partition,
+            partitions=self._partitions,
+            topics=UsersTopics(
+                events=topics.EVENTS.full_name(settings),
+                dead_letters=topics.DEAD_LETTERS.full_name(settings),
+                item_pairs=topics.ITEM_PAIRS.full_name(settings),
+                examples=topics.EXAMPLES.full_name(settings),
+                scores=topics.SCORES.full_name(settings),
+                alerts=topics.ALERTS.full_name(settings),
+                recommendations=topics.RECOMMENDATIONS.full_name(settings),
+            ),
+            broadcast=self.broadcast,
+            live=self.live,
+            report=self.metrics,
+        )
+
+    def _items(self, partition: int) -> ItemsHandler:
+        return ItemsHandler(
+            cooccurrence_settings(self.settings),
+            partition,
+            topics.NEIGHBOURS.full_name(self.settings),
+            self.metrics,
+        )
+
+    def _trainer(self, partition: int) -> TrainerHandler:  # noqa: ARG002  # there is only one
+        return TrainerHandler(
+            trainer_settings(self.settings), topics.MODELS.full_name(self.settings), self.metrics
+        )
+
+    @property
+    def _partitions(self) -> int:
+        return self.settings.topics.events_partitions
+
+
+def build(settings: Settings) -> Worker:
+    """Return a worker for these settings; call it in the event loop that runs the worker."""
+    return Worker(settings)
+
+
+def _locks(settings: Settings) -> Path:
+    return settings.engine.data_dir / "instances"
+
+
+def user_settings(settings: Settings, partitions: int) -> UserSettings:
+    """Return the settings of the users' store."""
+    churn, events, alerts = settings.churn, settings.events, settings.alerts
+    return UserSettings(
+        horizon_ms=milliseconds(churn.horizon),
+        check_interval_ms=milliseconds(churn.check_interval),
+        landmark_interval_ms=milliseconds(churn.landmark_interval),
+        hazard_step_ms=milliseconds(churn.hazard_step),
+        allowed_lateness_ms=milliseconds(events.allowed_lateness),
+        dedupe_window_ms=milliseconds(events.dedupe_window),
+        tick_ms=milliseconds(settings.clock.tick),
+        session_gap_ms=milliseconds(events.session_gap),
+        recent_items=events.recent_items,
+        pair_distance=settings.recommendations.pair_distance,
+        alerts=AlertSettings(
+            threshold=alerts.alert_threshold,
+            daily_budget=int(alerts.alert_budget),
+            partitions=partitions,
+            cooldown_ms=milliseconds(alerts.alert_cooldown),
+        ),
+    )
+
+
+def cooccurrence_settings(settings: Settings) -> CooccurrenceSettings:
+    """Return the settings of the items' store and of the table derived from its broadcast."""
+    lists = settings.recommendations
+    return CooccurrenceSettings(
+        slots=lists.slots,
+        half_life_ms=milliseconds(lists.half_life),
+        published_partners=lists.partners_published,
+        publish_interval_ms=milliseconds(lists.publish_interval),
+    )
+
+
+def trainer_settings(settings: Settings) -> TrainerSettings:
+    """Return the settings of the trainer."""
+    return TrainerSettings(
+        horizon_ms=milliseconds(settings.churn.horizon),
+        min_labels=settings.churn.min_labels,
+        daily_budget=int(settings.alerts.alert_budget),
+    )
