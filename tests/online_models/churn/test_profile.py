@@ -1,0 +1,266 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from online_models.churn.effects import UserEffects
+from online_models.churn.labels import ExampleBatch
+from online_models.churn.profile import UserStore
+from online_models.churn.settings import DAY_MS, HOUR_MS, MINUTE_MS
+from online_models.errors import CorruptStateError
+from online_models.events import hash_id
+from tests.online_models.churn.reference import ReferenceStore
+from tests.online_models.churn.workload import SMALL, START_MS, Event, batch_of, cut, event_logs, scorer_of
+
+
+def run(events, size, scorer=None, store=None):
+    """Return the store and its effects with batch indices turned into places in the log."""
+    store = store or UserStore(SMALL)
+    done, at = [], 0
+    for batch in cut(events, size):
+        done.append((at, store.apply(batch, scorer)))
+        at += size
+    return store, done
+
+
+def outcome(done):
+    """Return effects as plain values that do not depend on where batches were cut."""
+    examples = ExampleBatch.concat([effects.examples for _, effects in done])
+    pairs = [batch for _, effects in done for batch in effects.pairs]
+    hashes = [batch.hashes for batch in pairs]
+    return {
+        "accepted": [at + i for at, effects in done for i in effects.accepted.tolist()],
+        "duplicates": [at + i for at, effects in done for i in effects.duplicates.tolist()],
+        "rejects": [(at + i, reject) for at, effects in done for i, reject in effects.rejects],
+        "examples": examples.pack(),
+        "scores": [score for _, effects in done for score in effects.scores],
+        "alerts": [alert for _, effects in done for alert in effects.alerts],
+        "erased": [subject for _, effects in done for subject in effects.erased],
+        "touches": [
+            (int(h[i]), int(t))
+            for h, batch in zip(hashes, pairs, strict=True)
+            for i, t in zip(batch.touch_item, batch.touch_time, strict=True)
+        ],
+        "pairs": [
+            (int(h[i]), int(h[j]), int(k), float(w), int(t))
+            for h, batch in zip(hashes, pairs, strict=True)
+            for i, j, k, w, t in zip(
+                batch.owner, batch.partner, batch.distance, batch.weight, batch.time, strict=True
+            )
+        ],
+    }
+
+
+def state(store):
+    """Return everything a store knows of users, labels and clock, byte for byte."""
+    return {key: value for key, value in saved(store).items() if not key.startswith(b"\0dedupe:")}
+
+
+def saved(store):
+    """Return all rows of a store, changed or not."""
+    store._table.touch(store._table.live_rows())
+    store._labels._table.touch(store._labels._table.live_rows())
+    store._clock_dirty = True
+    return {key: value for key, value in store.dirty_rows() if value is not None}
+
+
+class TestBatchBoundaries:
+    @settings(max_examples=60, deadline=None)
+    @given(event_logs)
+    def test_rows_examples_scores_alerts_and_pairs_do_not_depend_on_where_batches_are_cut(self, events):
+        scorer = scorer_of()
+        whole, done = run(events, len(events), scorer)
+        for size in (1, 7):
+            pieces, cut_done = run(events, size, scorer)
+            assert outcome(cut_done) == outcome(done)
+            assert state(pieces) == state(whole)
+
+    @settings(max_examples=40, deadline=None)
+    @given(event_logs)
+    def test_a_store_restored_at_any_cut_goes_on_as_if_nothing_had_happened(self, events):
+        scorer = scorer_of()
+        whole, done = run(events, 5, scorer)
+        log, resumed = [], []
+        for at in range(0, len(events), 5):
+            store = UserStore(SMALL)
+            for start in range(0, len(log), 3):
+                store.restore(log[start : start + 3])
+            store.restored()
+            resumed.append((at, store.apply(batch_of(events[at : at + 5], at), scorer)))
+            log += store.dirty_rows()
+        assert outcome(resumed) == outcome(done)
+        assert state(store) == state(whole)
+
+    def test_active_users_are_named_once_with_their_last_touch(self):
+        events = [Event("u:a", items=("x",)), Event("u:b", items=("x",)), Event("u:a", items=("y",))]
+        effects = UserStore(SMALL).apply(batch_of([*events, Event("u:a", "search")]))
+        assert effects.active == [("u:b", 1), ("u:a", 2)]
+
+
+class TestAgainstTheReference:
+    @settings(max_examples=120, deadline=None)
+    @given(event_logs)
+    def test_counts_sessions_labels_and_pairs_are_those_of_a_plain_implementation(self, events):
+        store, done = run(events, 11)
+        plain = ReferenceStore(SMALL)
+        for event in events:
+            plain.apply(event)
+        found = outcome(done)
+        assert found["duplicates"] == plain.duplicates
+        assert [place for place, _ in found["rejects"]] == plain.too_late
+        assert [(score.subject, score.at_ms) for score in found["scores"]] == plain.checks
+        assert found["erased"] == plain.erased
+        examples = ExampleBatch.unpack(found["examples"])
+        columns = (examples.matured_ms, examples.landmark_ms, examples.kind, examples.subject, examples.label)
+        assert [tuple(int(v) for v in row) for row in zip(*columns, strict=True)] == plain.examples
+        self.same_pairs(found["pairs"], plain.pairs)
+        assert len(store) == len(plain.users)
+        for subject, user in plain.users.items():
+            self.same_user(store.lookup(subject), user)
+
+    def same_pairs(self, pairs, expected):
+        forward = [(first, later, k) for first, later, k, _, _ in pairs if k > 0]
+        assert forward == [(hash_id(first), hash_id(later), k) for first, later, k in expected]
+
+    def same_user(self, view, user):
+        assert view.event_counts == user.counts
+        assert view.sessions == user.sessions
+        assert (view.first_ms, view.last_ms) == (min(user.activity, default=0), max(user.activity, default=0))
+        assert view.session_touches == len(user.session_items)
+        assert view.recent == [hash_id(item) for item in user.recent]
+        assert view.bought == [hash_id(item) for item in user.bought]
+        assert view.spend == pytest.approx(user.spend)
+        assert view.pending_labels == [landmark.at for landmark in user.landmarks]
+
+
+class TestSessions:
+    def view(self, *events):
+        store = UserStore(SMALL)
+        store.apply(batch_of([Event("u:ann", time=START_MS + at, session=s) for at, s in events]))
+        return store.lookup("u:ann")
+
+    def test_a_silence_longer_than_the_gap_opens_a_session(self):
+        assert self.view((0, ""), (30 * MINUTE_MS, ""), (61 * MINUTE_MS, "")).sessions == 2
+
+    def test_a_session_id_holds_a_session_together_over_any_silence(self):
+        assert self.view((0, "s"), (5 * HOUR_MS, "s")).sessions == 1
+
+    def test_an_event_without_id_joins_the_session_it_follows_closely(self):
+        assert self.view((0, "s"), (1000, ""), (2000, "s")).sessions == 1
+
+    def test_a_late_event_never_opens_a_session(self):
+        assert self.view((50 * MINUTE_MS, ""), (0, ""), (1000, "other")).sessions == 1
+
+
+class TestLabels:
+    def test_the_label_is_released_at_the_horizon_plus_lateness_for_either_class(self):
+        store = UserStore(SMALL)
+        quiet, back = "u:quiet", "u:back"
+        store.apply(batch_of([Event(quiet), Event(back)]))
+        effects = store.apply(batch_of([Event(back, time=START_MS + 2 * DAY_MS)], 2))
+        landmarks = {s: store.lookup(s).pending_labels[0] for s in (quiet, back)}
+        due = {s: at + SMALL.horizon_ms + SMALL.allowed_lateness_ms for s, at in landmarks.items()}
+        for subject, label in ((quiet, 1), (back, 0)):
+            store.tick(due[subject])
+            assert landmarks[subject] in store.lookup(subject).pending_labels
+            effects = store.tick(due[subject] + 1)
+            examples = [
+                (int(kind), int(at), int(value))
+                for kind, at, value, who in zip(
+                    effects.examples.kind,
+                    effects.examples.landmark_ms,
+                    effects.examples.label,
+                    effects.examples.subject,
+                    strict=True,
+                )
+                if who == hash_id(subject)
+            ]
+            assert (0, landmarks[subject], label) in examples
+            store = self.again(store, due, quiet, back, subject)
+
+    def again(self, store, due, quiet, back, subject):
+        # The second user may be due before the first: start afresh for it.
+        del store, due, subject
+        fresh = UserStore(SMALL)
+        fresh.apply(batch_of([Event(quiet), Event(back)]))
+        fresh.apply(batch_of([Event(back, time=START_MS + 2 * DAY_MS)], 2))
+        return fresh
+
+    def test_no_more_landmarks_wait_than_there_are_slots(self):
+        store = UserStore(SMALL)
+        for hour in range(0, 24 * 12, 5):
+            store.apply(batch_of([Event("u:ann", time=START_MS + hour * HOUR_MS)], hour))
+            assert len(store.lookup("u:ann").pending_labels) <= SMALL.landmark_slots
+
+
+class TestLiveClock:
+    def test_ticks_of_the_live_clock_are_those_that_events_would_have_brought(self):
+        live, fed = UserStore(SMALL), UserStore(SMALL)
+        first = batch_of([Event("u:ann", items=("a1",)), Event("u:bob")])
+        live.apply(first)
+        fed.apply(first)
+        later = START_MS + 9 * DAY_MS
+        ticked = [live.tick(at) for at in range(START_MS, later, 7 * HOUR_MS)]
+        ticked.append(live.tick(later))
+        effects = fed.apply(batch_of([Event("u:eve", time=later)], 2))
+        assert [s for e in ticked for s in e.scores] == effects.scores
+        assert ExampleBatch.concat([e.examples for e in ticked]).pack() == effects.examples.pack()
+
+    def test_a_clock_before_the_first_event_does_nothing(self):
+        store = UserStore(SMALL)
+        effects = store.tick(START_MS)
+        assert isinstance(effects, UserEffects)
+        assert store.dirty_rows() == []
+
+
+class TestErasure:
+    def test_an_erased_user_leaves_no_row_but_tombstones(self):
+        store = UserStore(SMALL)
+        store.apply(batch_of([Event("u:ann", items=("a1",)), Event("u:bob", time=START_MS + 2 * DAY_MS)]))
+        store.dirty_rows()
+        effects = store.apply(batch_of([Event("u:ann", "user_erased", START_MS + 2 * DAY_MS)], 2))
+        assert effects.erased == ["u:ann"]
+        assert store.lookup("u:ann") is None
+        gone = {key for key, value in store.dirty_rows() if value is None}
+        assert {b"u:ann", b"\0landmarks:u:ann"} <= gone
+
+
+class TestHistories:
+    def test_the_newest_touch_comes_first_and_unknown_users_have_none(self):
+        store = UserStore(SMALL)
+        store.apply(
+            batch_of(
+                [
+                    Event("u:ann", items=("a1", "a2")),
+                    Event("u:ann", "purchase", START_MS + 2 * HOUR_MS, ("b1",)),
+                ]
+            )
+        )
+        found = store.histories(["u:nobody", "u:ann"])
+        assert found.items[0].tolist() == [0, 0, 0, 0]
+        assert found.items[1].tolist() == [hash_id("b1"), hash_id("a2"), hash_id("a1"), 0]
+        assert found.in_session.tolist() == [0, 1]
+        assert found.bought[1].tolist() == [hash_id("b1"), 0, 0]
+        assert found.bought_ms[1, 0] == START_MS + 2 * HOUR_MS
+
+
+class TestRestore:
+    def test_a_row_of_other_settings_is_refused_by_name(self):
+        store = UserStore(SMALL)
+        with pytest.raises(CorruptStateError, match="u:ann"):
+            store.restore([(b"u:ann", b"something else")])
+
+    def test_features_are_finite_whatever_an_event_claims(self):
+        store = UserStore(SMALL)
+        store.apply(
+            batch_of(
+                [
+                    Event("u:ann", "purchase", value=float("inf"), items=("a1",)),
+                    Event("u:ann", "purchase", value=-1e300),
+                    Event("u:ann", "review_submitted", rating=1e9),
+                    Event("u:ann", "purchase", value=1e300),
+                ]
+            )
+        )
+        scores = store.tick(START_MS + 2 * DAY_MS).scores
+        assert scores
+        assert all(np.isfinite(score.probability) for score in scores)

@@ -1,0 +1,122 @@
+"""Event logs with everything that makes streams hard: repeats, disorder, silence, erasure."""
+
+from typing import NamedTuple
+
+import numpy as np
+from hypothesis import strategies as st
+
+from online_models.churn.features import FEATURE_NAMES
+from online_models.churn.scorer import ChurnScorer
+from online_models.churn.settings import DAY_MS, HOUR_MS, MINUTE_MS, AlertSettings, UserSettings
+from online_models.events import KIND, EventBatch, hash_id
+
+START_MS = 1_700_000_000_000
+
+SMALL = UserSettings(
+    horizon_ms=3 * DAY_MS,
+    check_interval_ms=6 * HOUR_MS,
+    landmark_interval_ms=DAY_MS,
+    hazard_step_ms=DAY_MS,
+    allowed_lateness_ms=HOUR_MS,
+    dedupe_window_ms=3 * HOUR_MS,
+    tick_ms=HOUR_MS,
+    recent_items=4,
+    bought_items=3,
+    pair_distance=3,
+    alerts=AlertSettings(threshold=0.5, daily_budget=3, cooldown_ms=DAY_MS),
+)
+
+
+class Event(NamedTuple):
+    """One event as a test writes it."""
+
+    subject: str
+    kind: str = "view_item"
+    time: int = START_MS
+    items: tuple[str, ...] = ()
+    session: str = ""
+    event_id: str = ""
+    value: float = float("nan")
+    rating: float = float("nan")
+
+
+def batch_of(events, first_offset=0):
+    """Return events as columns; without an id of its own an event gets one by its place."""
+    n = len(events)
+    items = [item for event in events for item in event.items]
+    counts = np.cumsum([0] + [len(event.items) for event in events])
+    ids = [event.event_id or f"id-{first_offset + place}" for place, event in enumerate(events)]
+    return EventBatch(
+        subject=[event.subject for event in events],
+        event_id=np.array([hash_id(text) for text in ids], np.uint64),
+        kind=np.array([KIND[event.kind] for event in events], np.int8),
+        time=np.array([event.time for event in events], np.int64),
+        offset=np.arange(first_offset, first_offset + n),
+        session=np.array([hash_id(e.session) if e.session else 0 for e in events], np.uint64),
+        value=np.array([event.value for event in events], np.float64),
+        rating=np.array([event.rating for event in events], np.float64),
+        item_start=counts.astype(np.int64),
+        item=items,
+        item_hash=np.array([hash_id(item) for item in items], np.uint64),
+        category=[f"of {item[0]}" for item in items],
+        price=np.full(len(items), 2.5),
+        quantity=np.ones(len(items)),
+    )
+
+
+def cut(events, size):
+    """Return the log as batches of a size."""
+    return [batch_of(events[at : at + size], at) for at in range(0, len(events), size)]
+
+
+def scorer_of(version=1, threshold=0.4):
+    """Return a model with opinions about everything."""
+    random = np.random.default_rng(version)
+    return ChurnScorer(
+        version=version,
+        weights=random.normal(0, 0.3, len(FEATURE_NAMES)),
+        bias=0.2,
+        center=np.zeros(len(FEATURE_NAMES)),
+        threshold=threshold,
+        ready=True,
+    )
+
+
+_STEPS = (0, 1000, 10 * MINUTE_MS, 30 * MINUTE_MS, 31 * MINUTE_MS, 3 * HOUR_MS, 17 * HOUR_MS, 4 * DAY_MS)
+_KINDS = (
+    "view_item",
+    "view_item",
+    "add_to_cart",
+    "remove_from_cart",
+    "purchase",
+    "search",
+    "review_submitted",
+    "recommendation_shown",
+    "refund",
+    "user_erased",
+)
+
+_steps = st.tuples(
+    st.sampled_from(_STEPS),
+    st.sampled_from((0, 0, 0, 0, 5 * MINUTE_MS, 55 * MINUTE_MS, 61 * MINUTE_MS, 5 * HOUR_MS)),
+    st.sampled_from(("u:ann", "u:ann", "u:ann", "u:bob", "u:eve", "a:cookie")),
+    st.sampled_from(_KINDS),
+    st.lists(st.sampled_from(("a1", "a2", "b1", "b2", "c1")), max_size=3, unique=True),
+    st.sampled_from(("", "", "s1", "s2")),
+    st.integers(0, 11),
+)
+
+
+def _log(steps):
+    now, events = START_MS, []
+    for place, (step, behind, subject, kind, items, session, repeat) in enumerate(steps):
+        now += step
+        rated = 1 + place % 5 if kind == "review_submitted" else float("nan")
+        value = float(7 * place) if place % 2 else float("nan")
+        event = Event(subject, kind, now - behind, tuple(items), session, f"id-{place}", value, float(rated))
+        # Every now and then the producer sends something again.
+        events.append(events[-repeat] if 0 < repeat <= min(3, len(events)) else event)
+    return events
+
+
+event_logs = st.lists(_steps, min_size=1, max_size=50).map(_log)
