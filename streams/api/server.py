@@ -80,6 +80,7 @@ class Server:
         self.url = settings.http.advertised_url or await self._listen(self._runner)
         self._reader.start()
         self._watching = asyncio.create_task(self._watch())
+        log.info("metrics and lookups at %s", self.url)
         return self.url
 
     async def stop(self) -> None:
@@ -127,11 +128,15 @@ class Server:
         return sources(self._worker.settings)
 
     async def _watch(self) -> None:
-        """Measure the loop's delay, and say it on the topic when the assignment has changed."""
+        """Measure the loop's delay; say it in the log and on the topic when the standing has changed."""
+        was_missing: list[str] | None = None
         while True:
             due = time.monotonic() + _BEAT_S
             await asyncio.sleep(_BEAT_S)
             self._worker.metrics.loop_lag(max(0.0, time.monotonic() - due))
+            if (missing := self._local.missing()) != was_missing:
+                log.info("not ready: %s" if missing else "ready%s", ", ".join(missing))
+                was_missing = missing
             membership = self._worker.runtime.membership
             if membership is not None:
                 self._announcer.announce(

@@ -1,0 +1,163 @@
+"""Reads topics from outside, committed records only: what `keepstream tail` and `keepstream demo` show."""
+
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Any, Final, Literal, NamedTuple, Self
+
+from streams import clients
+from streams.errors import BrokerUnavailableError, TopicsError
+from streams.settings import Settings
+
+_METADATA_S: Final = 10.0
+_CHUNK: Final = 1_000
+
+Start = Literal["beginning", "end"] | int
+"""Where to begin: at the first record, behind the last, or so many before the end of each partition."""
+
+
+class Followed(NamedTuple):
+    """One record of a followed topic.
+
+    Parameters
+    ----------
+    topic, partition, offset
+        Where it lies.
+    timestamp
+        Broker timestamp, epoch milliseconds.
+    key, value
+        Raw bytes; None where there are none.
+    headers
+        Pairs of name and bytes.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+class Follower:
+    """Follows all partitions of some topics without a group: it commits nothing and disturbs nobody.
+
+    Parameters
+    ----------
+    settings
+        Where the broker is.
+    topics
+        Full names.
+    start
+        Where to begin.
+
+    Raises
+    ------
+    TopicsError
+        If the broker does not have one of the topics.
+    BrokerUnavailableError
+        If it does not answer.
+    """
+
+    def __init__(self, settings: Settings, topics: Sequence[str], start: Start = "end") -> None:
+        from confluent_kafka import Consumer, KafkaException  # noqa: PLC0415  # loads librdkafka
+
+        self._consumer: Any = Consumer(
+            clients.confluent(
+                settings.broker,
+                **{
+                    "group.id": "keepstream-follow",
+                    "enable.auto.commit": False,
+                    "isolation.level": "read_committed",
+                    "auto.offset.reset": "earliest",
+                    "enable.partition.eof": True,
+                    "fetch.wait.max.ms": 50,
+                    "log_level": 3,
+                },
+            )
+        )
+        self._unread: set[tuple[str, int]] = set()
+        self._ends: dict[tuple[str, int], int] = {}
+        try:
+            self._assign(topics, start)
+        except KafkaException as error:
+            self.close()
+            raise BrokerUnavailableError(f"{', '.join(topics)}: {error.args[0].str()}") from error
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether everything has been read that was there at the start."""
+        return not self._unread
+
+    def poll(self, seconds: float) -> list[Followed]:
+        """Return what came, waiting `seconds` at most for something to come.
+
+        Raises
+        ------
+        BrokerUnavailableError
+            If the broker refuses to be read.
+        """
+        from confluent_kafka import KafkaError  # noqa: PLC0415  # loads librdkafka
+
+        found = []
+        first = self._consumer.consume(1, seconds)
+        for message in first + (self._consumer.consume(_CHUNK, 0) if first else []):
+            error = message.error()
+            place = (message.topic(), message.partition())
+            if error is None:
+                found.append(_followed(message))
+                reached = message.offset() + 1
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # librdkafka's name for it
+                reached = message.offset()
+            elif error.fatal() or not error.retriable():
+                raise BrokerUnavailableError(f"{place[0]}: {error.str()}")
+            else:
+                continue
+            if reached >= self._ends[place]:
+                self._unread.discard(place)
+        return found
+
+    def close(self) -> None:
+        """Let the broker go."""
+        self._consumer.close()
+
+    def _assign(self, topics: Iterable[str], start: Start) -> None:
+        from confluent_kafka import TopicPartition  # noqa: PLC0415  # loads librdkafka
+
+        assigned = []
+        for topic in topics:
+            metadata = self._consumer.list_topics(topic, _METADATA_S).topics[topic]
+            if metadata.error is not None or not metadata.partitions:
+                raise TopicsError(f"the broker has no topic {topic}; `keepstream topics create` makes ours")
+            for number in metadata.partitions:
+                low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, number), _METADATA_S)
+                at = {"beginning": low, "end": high}.get(start) if isinstance(start, str) else None
+                at = max(low, high - int(start)) if at is None else at
+                assigned.append(TopicPartition(topic, number, at))
+                self._ends[topic, number] = high
+                if at < high:
+                    self._unread.add((topic, number))
+        self._consumer.assign(assigned)
+
+
+def _followed(message: Any) -> Followed:
+    return Followed(
+        message.topic(),
+        message.partition(),
+        message.offset(),
+        message.timestamp()[1],
+        message.key(),
+        message.value(),
+        message.headers() or (),
+    )
