@@ -62,6 +62,7 @@ def command(
     from streams.sources.feed import Pace
     from streams.sources.mapping import FieldMapping
     from streams.sources.reader import EventReader
+    from streams.sources.sender import reached
 
     pace = Pace.parse(speed)
     columns = FieldMapping.parse(mapping) if mapping else None
@@ -72,25 +73,16 @@ def command(
             _print_first(_ordered(reader, sort=sort, check=False), _SHOWN_EVENTS if limit is None else limit)
             _print_skipped(reader)
             return
-        settings = _reached(load(config, bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix))
+        settings = reached(
+            load(config, bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix),
+            lambda text: typer.echo(text, err=True),
+        )
         records = _ordered(reader, sort=sort, check=not unsorted)
         last = None if limit is None else skip + limit
         total = reader.report.events - skip if sort else None
         if limit is not None:
             total = limit if total is None else min(limit, total)
         _send(settings, reader, islice(records, skip, last), pace, skip=skip, total=total, as_json=json_)
-
-
-def _reached(settings: "Settings") -> "Settings":
-    """Return settings with the address of a broker that answers and has the topics."""
-    from streams import clients, topics
-
-    settings = clients.require(settings)
-    clients.wait_for_broker(settings.broker, say=lambda text: typer.echo(text, err=True))
-    if topics.EVENTS.full_name(settings) not in topics.list_existing(settings):
-        for name in topics.create(settings):
-            print(f"created {name}", file=sys.stderr)
-    return settings
 
 
 def _ordered(reader: "EventReader", *, sort: bool, check: bool) -> Iterator["SourceRecord"]:

@@ -1,6 +1,5 @@
 """Public data sets out of PyPI packages, as events in time order."""
 
-import gzip
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from streams.sources.record import record_of
 from streams.sources.report import SourceReport
 from streams.sources.tables import Row, table_rows
 from streams.sources.values import text
+from streams.sources.writer import EventFile
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def dataset_named(name: str) -> Dataset:
 
 
 def write_dataset(dataset: Dataset, out: Path) -> tuple[Tally, SourceReport]:
-    """Write the events of a data set as gzipped lines of JSON, in time order.
+    """Write the events of a data set as lines of JSON, in time order; gzipped if the name ends in .gz.
 
     The file appears under its name only when it is whole, and is the same to the byte every time.
 
@@ -137,20 +137,10 @@ def write_dataset(dataset: Dataset, out: Path) -> tuple[Tally, SourceReport]:
     """
     report, tally = SourceReport(), Tally()
     path = dataset.path
-    partial = out.with_name(out.name + ".part")
-    try:
-        with (
-            partial.open("wb") as raw,
-            gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0) as file,
-        ):
-            for record in in_time_order(map(record_of, _events(dataset, path, report))):
-                file.write(record.value + b"\n")
-                tally.count(record)
-        partial.replace(out)
-    except OSError as error:
-        raise SourceError(f"{out}: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with EventFile(out) as file:
+        for record in in_time_order(map(record_of, _events(dataset, path, report))):
+            file.send(record)
+            tally.count(record)
     return tally, report
 
 

@@ -18,16 +18,13 @@ Show = Callable[["Tally"], None]
 
 
 class Sink(Protocol):
-    """Where a feed sends its records: `EventSender`, or a file."""
+    """Where a feed sends its records: `EventSender` or `EventFile`."""
 
     def send(self, record: SourceRecord) -> None:
         """Take one record; waits while it must."""
 
     def poll(self, seconds: float) -> None:
         """Do what is due, for `seconds` at most."""
-
-    def finish(self, seconds: float = ...) -> int:
-        """Wait until everything has arrived; return how many records have not."""
 
 
 @dataclass

@@ -24,8 +24,8 @@ class OnlineRetailLayout(GroupedLayout):
     """The rows of one invoice are one purchase; invoices that start with C are refunds.
 
     Rows without a customer are guests: their invoice number is the anonymous id. Rows of one item are added
-    up. Negative quantities outside refunds are write-offs of stock and hold no event. Times have no zone and
-    are taken as UTC.
+    up. Negative prices, and negative quantities outside refunds, are corrections and hold no event. Times
+    have no zone and are taken as UTC.
     """
 
     name: ClassVar[str] = "online-retail"
@@ -94,12 +94,14 @@ def _line(stock: Any, quantity: Any, price: Any, *, refund: bool) -> _Line | Bad
         return Bad("missing_field", "StockCode is empty")
     if count is None or each is None:
         return Bad("bad_number", f"Quantity {quantity!r}, UnitPrice {price!r}")
+    if each < 0:
+        return Bad("correction", f"UnitPrice {price!r} of {code}")
     if refund:
         count = -count
     if code.upper() in _SERVICES:
         return _Line(None, count, each)
     if count <= 0:
-        return Bad("stock_correction", f"Quantity {quantity!r} of {code}")
+        return Bad("correction", f"Quantity {quantity!r} of {code}")
     return _Line(code, count, each)
 
 

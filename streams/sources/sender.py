@@ -1,9 +1,10 @@
 """Sending events to Kafka: in order, confirmed by all replicas, never more on the way than fits in memory."""
 
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
-from streams import clients
+from streams import clients, topics
 from streams.errors import BrokerUnavailableError
 from streams.settings import Settings
 from streams.sources.record import SourceRecord
@@ -16,6 +17,29 @@ _WINDOW_KB: Final = 128 * 1024
 _POLL_SECONDS: Final = 0.1
 _GIVE_UP_MS: Final = 120_000
 _LARGEST_BYTES: Final = 1_000_000
+
+
+def reached(settings: Settings, say: Callable[[str], None]) -> Settings:
+    """Return settings with the address of a broker that answers and has the topics, created if missing.
+
+    Parameters
+    ----------
+    settings
+        Broker; the one on this machine where none is set.
+    say
+        Told what is waited for and which topics are created.
+
+    Raises
+    ------
+    BrokerUnavailableError
+        If no broker answers.
+    """
+    settings = clients.require(settings)
+    clients.wait_for_broker(settings.broker, say=say)
+    if EVENTS.full_name(settings) not in topics.list_existing(settings):
+        for name in topics.create(settings):
+            say(f"created {name}")
+    return settings
 
 
 class EventSender:

@@ -123,7 +123,7 @@ class Population:
         return [
             UserTruth(
                 user_name(index),
-                arrived,
+                arrived if arrived < end_ms else -1,
                 left if reason != STAYS and left < end_ms else None,
                 REASONS[reason] if left < end_ms else "",
                 gap / DAY_MS,

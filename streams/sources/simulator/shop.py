@@ -70,9 +70,15 @@ class Shop:
             )
             pending = EventColumns(*(column[ready:] for column in pending))
 
-    def truth(self) -> list[UserTruth]:
-        """Return what became of every user until the end of the last day that was yielded from."""
-        return self._population.truth(self._now_ms)
+    def truth(self, until_ms: int | None = None) -> list[UserTruth]:
+        """Return what became of every user before a moment.
+
+        Parameters
+        ----------
+        until_ms
+            Epoch milliseconds; None takes the end of the last day that was begun.
+        """
+        return self._population.truth(self._now_ms if until_ms is None else until_ms)
 
     def _begin_day(self, day: int) -> None:
         config, rng = self._config, self._rng

@@ -334,7 +334,7 @@ ONLINE_RETAIL = Case(
             "properties": {"invoice": "536414"},
         },
     ],
-    {"stock_correction": 1},
+    {"correction": 1},
 )
 
 CDNOW = Case(
