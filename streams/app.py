@@ -4,13 +4,8 @@ import logging
 from pathlib import Path
 from typing import Final
 
-from online_models.churn.alerts import AlertSettings
-from online_models.churn.settings import UserSettings
-from online_models.churn.trainer import TrainerSettings
 from online_models.evaluation.live_lists import LiveLists
-from online_models.items.policy import PolicySettings
 from online_models.items.recommender import Recommender
-from online_models.items.settings import CooccurrenceSettings
 from streams import clients, topics
 from streams.agents.broadcast import Broadcast
 from streams.agents.items import ItemsHandler
@@ -23,6 +18,7 @@ from streams.engine.instance import Instance
 from streams.engine.runtime import EngineSettings, Runtime
 from streams.metrics import Metrics
 from streams.settings import Settings, milliseconds
+from streams.store_settings import cooccurrence_settings, policy_settings, trainer_settings, user_settings
 
 log = logging.getLogger(__name__)
 
@@ -124,11 +120,7 @@ class Worker:
                 max_event_bytes=settings.events.max_event_bytes,
                 future_tolerance_ms=milliseconds(settings.events.future_tolerance),
             ),
-            recommender=Recommender(
-                policy=PolicySettings(
-                    repurchase_window_ms=milliseconds(settings.recommendations.repurchase_window)
-                )
-            ),
+            recommender=Recommender(policy=policy_settings(settings)),
             list_length=settings.recommendations.list_length,
             partition=partition,
             partitions=self._partitions,
@@ -171,46 +163,3 @@ def build(settings: Settings) -> Worker:
 
 def _locks(settings: Settings) -> Path:
     return settings.engine.data_dir / "instances"
-
-
-def user_settings(settings: Settings, partitions: int) -> UserSettings:
-    """Return the settings of the users' store."""
-    churn, events, alerts = settings.churn, settings.events, settings.alerts
-    return UserSettings(
-        horizon_ms=milliseconds(churn.horizon),
-        check_interval_ms=milliseconds(churn.check_interval),
-        landmark_interval_ms=milliseconds(churn.landmark_interval),
-        hazard_step_ms=milliseconds(churn.hazard_step),
-        allowed_lateness_ms=milliseconds(events.allowed_lateness),
-        dedupe_window_ms=milliseconds(events.dedupe_window),
-        tick_ms=milliseconds(settings.clock.tick),
-        session_gap_ms=milliseconds(events.session_gap),
-        recent_items=events.recent_items,
-        pair_distance=settings.recommendations.pair_distance,
-        alerts=AlertSettings(
-            threshold=alerts.alert_threshold,
-            daily_budget=int(alerts.alert_budget),
-            partitions=partitions,
-            cooldown_ms=milliseconds(alerts.alert_cooldown),
-        ),
-    )
-
-
-def cooccurrence_settings(settings: Settings) -> CooccurrenceSettings:
-    """Return the settings of the items' store and of the table derived from its broadcast."""
-    lists = settings.recommendations
-    return CooccurrenceSettings(
-        slots=lists.slots,
-        half_life_ms=milliseconds(lists.half_life),
-        published_partners=lists.partners_published,
-        publish_interval_ms=milliseconds(lists.publish_interval),
-    )
-
-
-def trainer_settings(settings: Settings) -> TrainerSettings:
-    """Return the settings of the trainer."""
-    return TrainerSettings(
-        horizon_ms=milliseconds(settings.churn.horizon),
-        min_labels=settings.churn.min_labels,
-        daily_budget=int(settings.alerts.alert_budget),
-    )

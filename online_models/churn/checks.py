@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from online_models.churn.alerts import AlertPolicy, ChurnAlert, choose_action, reasons_for
+from online_models.churn.alerts import AlertPolicy, ChurnAlert, Reason, choose_action, reasons_for
 from online_models.churn.effects import ChurnScore
 from online_models.churn.features import RECENCY_LINEAR, Features32, features
 from online_models.churn.rows import Rows
@@ -76,6 +76,11 @@ class Checker:
             for subject, p, last in zip(subjects, probability.tolist(), last_ms, strict=True)
         ]
         return x, scores, alerts
+
+    def explain(self, row: Rows, now_ms: int, scorer: ChurnScorer) -> tuple[Reason, ...]:
+        """Return what speaks for the leaving of one user, given as (1,) rows, the strongest first."""
+        x = features(row, now_ms, self.settings)[0]
+        return reasons_for(row[0], x, scorer.contributions(x), self.settings.alerts.reasons, now_ms)
 
     def _alert(  # noqa: PLR0917  # the columns of one user
         self, subject: str, row: Rows, x: Features32, probability: float, now_ms: int, scorer: ChurnScorer

@@ -57,6 +57,17 @@ class ExampleBatch:
         """Return the number of examples."""
         return self.kind.size
 
+    def take(self, rows: slice) -> Self:
+        """Return a stretch of the examples."""
+        return type(self)(
+            kind=self.kind[rows],
+            features=self.features[rows],
+            label=self.label[rows],
+            landmark_ms=self.landmark_ms[rows],
+            matured_ms=self.matured_ms[rows],
+            subject=self.subject[rows],
+        )
+
     def pack(self) -> bytes:
         """Return the examples as bytes."""
         return snapshots.pack(

@@ -8,6 +8,7 @@ import numpy as np
 from online_models import snapshots
 from online_models.admission import ROW_PREFIX as ADMISSION_ROWS
 from online_models.admission import Admission
+from online_models.churn.alerts import Reason
 from online_models.churn.checks import Checker
 from online_models.churn.effects import Collected, UserEffects, UserView
 from online_models.churn.ingest import apply_events
@@ -112,6 +113,13 @@ class UserStore:
             alert_ms=int(row["alert_ms"]),
             pending_labels=self._labels.waiting(subject),
         )
+
+    def reasons(self, subject: str, scorer: ChurnScorer | None) -> tuple[Reason, ...]:
+        """Return what speaks for a user's leaving now, the strongest first; nothing without a model."""
+        number = self._table.get(subject)
+        if number < 0 or scorer is None or not scorer.ready:
+            return ()
+        return self._checker.explain(self._table.rows[[number]], self.clock.now_ms, scorer)
 
     def histories(self, subjects: Sequence[str]) -> Histories:
         """Return the recent touches and purchases of users; unknown ones have none."""

@@ -4,6 +4,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from online_models.churn.scorer import ChurnScorer
 from online_models.errors import CorruptStateError
 from online_models.events import UInt64s, hash_id
@@ -55,6 +57,11 @@ class Broadcast:
     def popular(self, count: int) -> UInt64s:
         """Return the hashes of the most popular items now, best first."""
         return self.table.hash[self.table.popular()[:count]]
+
+    def item_id(self, item_hash: int) -> str:
+        """Return the id behind a hash, "" where it has not been broadcast yet."""
+        row = int(self.table.rows_of(np.array([item_hash], np.uint64))[0])
+        return "" if row < 0 else self.table.item_id(row)
 
     def take_neighbours(self, rows: Rows) -> None:
         """Take rows of items over; one that cannot be read is refused and counted."""

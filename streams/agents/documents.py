@@ -1,13 +1,16 @@
 """Results of `online_models` as documents of `streams.schemas`, and back."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import numpy as np
 
 from online_models.churn.alerts import ChurnAlert as Alert
+from online_models.churn.alerts import Reason
 from online_models.churn.effects import ChurnScore as Score
+from online_models.churn.effects import UserView
+from online_models.churn.scorer import SNAPSHOT_VERSION, ChurnScorer
 from online_models.errors import CorruptStateError
 from online_models.events import hash_id
 from online_models.items.cooccurrence import ItemView
@@ -18,13 +21,19 @@ from streams.schemas import (
     ChurnAlert,
     ChurnScore,
     ItemNeighbours,
+    ModelSnapshot,
     Origin,
     Partner,
     Recommendation,
     RecommendedItem,
+    UserAlert,
+    UserRisk,
 )
 
-_DIGITS = 5
+RANKER: Final = "base-1"
+"""Name of the ranker with fixed weights."""
+
+_DIGITS: Final = 5
 
 
 def neighbours_document(row: NeighbourRow) -> ItemNeighbours:
@@ -90,6 +99,74 @@ def item_profile(view: ItemView) -> dict[str, Any]:
     }
 
 
+def user_profile(
+    view: UserView,
+    *,
+    reasons: Sequence[Reason],
+    lists: Lists,
+    item_id: Callable[[int], str],
+    now_ms: int,
+    cooldown_ms: int,
+) -> dict[str, Any]:
+    """Return what a lookup answers of a user, without partition and offset; see `schemas.UserProfile`.
+
+    Parameters
+    ----------
+    view
+        What the store knows.
+    reasons
+        What speaks for the user's leaving now.
+    lists
+        One list, computed now.
+    item_id
+        Returns the id behind a hash, "" where unknown.
+    now_ms
+        Event time of the partition, epoch milliseconds.
+    cooldown_ms
+        Least time between two alerts.
+    """
+    armed = not view.alert_ms or (view.last_ms > view.alert_ms and now_ms - view.alert_ms >= cooldown_ms)
+    profile: dict[str, Any] = {
+        "subject": view.subject,
+        "event_counts": view.event_counts,
+        "first_event": view.first_ms or None,
+        "last_event": view.last_ms or None,
+        "spend": round(view.spend, 2),
+        "recent_items": [name for name in map(item_id, view.recent) if name],
+        "pending_labels": len(view.pending_labels),
+        "session": None,
+        "risk": None,
+        "alert": UserAlert(armed=armed, last_alert=view.alert_ms or None),
+        "recommendations": list_items(lists, 0),
+    }
+    if view.sessions:
+        profile["session"] = {
+            "started": view.session_start_ms,
+            "last_event": view.last_ms,
+            "touches": view.session_touches,
+        }
+    if view.score_ms:
+        profile["risk"] = UserRisk(
+            probability=round(view.score, 6),
+            event_time=view.score_ms,
+            model_version=churn_version(view.score_version),
+            reasons=[r.text for r in reasons],
+        )
+    return profile
+
+
+def model_snapshot(scorer: ChurnScorer) -> ModelSnapshot:
+    """Return a scorer as it is broadcast: plain numbers."""
+    return ModelSnapshot(
+        model="churn",
+        model_version=churn_version(scorer.version),
+        event_time=0,
+        examples=int(scorer.card.get("churn_labels", 0)),
+        format=SNAPSHOT_VERSION,
+        state={"scorer": scorer.to_snapshot()},
+    )
+
+
 def _short(value: float) -> float:
     """Round to the digits that matter: the rows are read by every worker."""
     return float(f"{value:.{_DIGITS}g}")
@@ -147,7 +224,7 @@ def alerts(found: Sequence[Alert], origin: Origin, horizon_ms: int) -> list[Chur
             probability=round(alert.probability, 6),
             threshold=round(alert.threshold, 6),
             horizon_ms=horizon_ms,
-            reasons=[reason.text for reason in alert.reasons],
+            reasons=[r.text for r in alert.reasons],
             action=alert.action,
         )
         for alert in found
@@ -165,7 +242,7 @@ def list_items(lists: Lists, index: int) -> list[RecommendedItem]:
 
 
 def recommendations(
-    active: Sequence[tuple[str, int]], lists: Lists, partition: int, topic: str, now_ms: int, version: str
+    active: Sequence[tuple[str, int]], lists: Lists, partition: int, topic: str, now_ms: int
 ) -> list[Recommendation]:
     """Return the lists of users, identified by the event that caused them; empty lists are left out.
 
@@ -179,15 +256,13 @@ def recommendations(
         Where these events lie.
     now_ms
         Event time of the partition, epoch milliseconds.
-    version
-        Name of the ranker.
     """
     return [
         Recommendation(
             id=recommendation_id(partition, offset),
             subject=subject,
             event_time=now_ms,
-            model_version=version,
+            model_version=RANKER,
             source=Origin("users", "cooccurrence", topic, partition, offset),
             items=list_items(lists, index),
             user_id=subject[2:] if subject.startswith("u:") else None,

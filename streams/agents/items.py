@@ -60,7 +60,7 @@ class ItemsHandler:
         """Return the rows changed since the last checkpoint."""
         return self.store.dirty_rows()
 
-    def poison(self, record: Record, error: BaseException) -> Sequence[Output]:
+    def poison(self, record: Record, error: BaseException) -> Sequence[Output]:  # noqa: ARG002  # see below
         """Refuse: a record another worker wrote cannot be somebody's bad input."""
         raise error
 

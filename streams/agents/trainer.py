@@ -1,13 +1,18 @@
 """The trainer agent: the one place where models learn; it publishes them as plain numbers."""
 
+import logging
+import math
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from online_models.churn.labels import ExampleBatch
+from online_models.churn.scorer import ChurnScorer
 from online_models.churn.trainer import TrainerSettings, TrainerStore
-from streams import encode
+from streams.agents import documents
 from streams.agents.report import Report
+from streams.encode import encode_snapshot
 from streams.engine.handler import Output, Record, Row
+
+log = logging.getLogger(__name__)
 
 
 class TrainerHandler:
@@ -37,18 +42,23 @@ class TrainerHandler:
 
     def apply(self, records: Sequence[Record]) -> Sequence[Output]:
         """Learn label by label, and publish snapshots that are due."""
-        outputs = []
-        for record in records:
-            self.store.apply(ExampleBatch.unpack(record.value or b""))
-            if self.store.snapshot_due():
-                outputs.append(
-                    Output(self._models, 0, b"churn", encode.model_snapshot(self.store.snapshot()))
-                )
-        self._report.outputs(self._models, len(outputs))
-        for model, metrics in self.store.quality().items():
-            for name, value in metrics.items():
-                self._report.model_quality(model, name, value)
-        return outputs
+        effects = self.store.apply(
+            ExampleBatch.concat([ExampleBatch.unpack(r.value or b"") for r in records])
+        )
+        for drift in effects.drifts:
+            log.warning("%s model: drift after %d labels, step size restored", drift.kind, drift.learned)
+            self._report.drift(drift.kind)
+        for name, value in self.store.card().items():
+            model, _, metric = name.partition("_")
+            if not math.isnan(value):
+                self._report.model_quality(model, metric, value)
+        # The topic is compacted and readers want the newest only.
+        return [self._snapshot(scorer) for scorer in effects.scorers[-1:]]
+
+    def _snapshot(self, scorer: ChurnScorer) -> Output:
+        self._report.outputs(self._models, 1)
+        key, value = encode_snapshot(documents.model_snapshot(scorer))
+        return Output(self._models, 0, key, value)
 
     def tick(self, now_ms: int) -> Sequence[Output]:  # noqa: ARG002  # models learn from labels only
         """Do nothing: models learn from labels, not from time."""
@@ -58,10 +68,10 @@ class TrainerHandler:
         """Return the rows changed since the last checkpoint."""
         return self.store.dirty_rows()
 
-    def poison(self, record: Record, error: BaseException) -> Sequence[Output]:
+    def poison(self, record: Record, error: BaseException) -> Sequence[Output]:  # noqa: ARG002  # see below
         """Refuse: a record another worker wrote cannot be somebody's bad input."""
         raise error
 
-    def card(self) -> dict[str, Any]:
-        """Return the model card, ready for JSON."""
+    def card(self) -> dict[str, float]:
+        """Return the measures of the models."""
         return self.store.card()

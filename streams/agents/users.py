@@ -1,4 +1,4 @@
-"""The users agent: judges events, keeps its users, and says what follows for pairs, labels, alerts and lists."""
+"""The users agent: judges events, keeps its users, and says what follows for items, models and people."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from online_models.churn.settings import UserSettings
 from online_models.evaluation.live_lists import LiveLists
 from online_models.events import TOUCH_KINDS, EventBatch, Reject, hash_ids
 from online_models.items.pairs import PairBatch, item_partitions
-from online_models.items.recommender import Recommender
+from online_models.items.recommender import Lists, Recommender
 from streams import encode
 from streams.agents import documents
 from streams.agents.broadcast import Broadcast
@@ -122,9 +122,13 @@ class UsersHandler:
         view = self.store.lookup(subject)
         if view is None:
             return None
-        lists = self._recommend([subject])
         return documents.user_profile(
-            view, self.store.explain(subject, self._broadcast.scorer), lists, self._broadcast.table
+            view,
+            reasons=self.store.reasons(subject, self._broadcast.scorer),
+            lists=self._recommend([subject]),
+            item_id=self._broadcast.item_id,
+            now_ms=self.store.clock.now_ms,
+            cooldown_ms=self.store.settings.alerts.cooldown_ms,
         )
 
     def _dead_letters(self, records: Sequence[Record], rejects: Sequence[tuple[int, Reject]]) -> list[Output]:
@@ -185,12 +189,7 @@ class UsersHandler:
         subjects = [subject for subject, _ in effects.active]
         lists = self._recommend(subjects)
         found = documents.recommendations(
-            effects.active,
-            lists,
-            self._partition,
-            self._topics.events,
-            self.store.clock.now_ms,
-            self._recommender.ranker.version,
+            effects.active, lists, self._partition, self._topics.events, self.store.clock.now_ms
         )
         self._live.published(
             subjects,
@@ -200,7 +199,7 @@ class UsersHandler:
         self._report.lists(len(found))
         return self._keyed(self._topics.recommendations, encode.encode_recommendations(found))
 
-    def _recommend(self, subjects: Sequence[str]) -> Any:
+    def _recommend(self, subjects: Sequence[str]) -> Lists:
         return self._recommender.recommend(
             self.store.histories(subjects), self._broadcast.table, self.store.clock.now_ms, self._length
         )

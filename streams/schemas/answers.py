@@ -17,7 +17,7 @@ class UserSession(msgspec.Struct, frozen=True):
 
     started: _Time
     last_event: _Time
-    events: Annotated[Count, Meta(description="Events in it so far.")]
+    touches: Annotated[Count, Meta(description="Touches of items in it so far.")]
 
 
 class UserRisk(msgspec.Struct, frozen=True):
@@ -33,7 +33,6 @@ class UserAlert(msgspec.Struct, frozen=True):
     """The alert state of a user."""
 
     armed: Annotated[bool, Meta(description="Whether the next crossing of the threshold raises an alert.")]
-    alerts: Annotated[Count, Meta(description="Alerts raised so far.")]
     last_alert: _Time | None = None
 
 

@@ -109,9 +109,9 @@ SAMPLES: Final[dict[str, msgspec.Struct]] = {
         spend=171.4,
         recent_items=["sku-1042", "sku-7"],
         pending_labels=4,
-        session=UserSession(started=_NOW - 120_000, last_event=_NOW, events=5),
+        session=UserSession(started=_NOW - 120_000, last_event=_NOW, touches=5),
         risk=UserRisk(0.87, _NOW, "churn-184", [_QUIET]),
-        alert=UserAlert(armed=False, alerts=1, last_alert=_NOW),
+        alert=UserAlert(armed=False, last_alert=_NOW),
         recommendations=[_SHOES],
     ),
     "item_profile": ItemProfile(

@@ -1,0 +1,64 @@
+"""Settings of the stores out of the settings of a worker: the one place where the two meet."""
+
+from online_models.churn.settings import AlertSettings, UserSettings
+from online_models.churn.trainer import TrainerSettings
+from online_models.items.policy import PolicySettings
+from online_models.items.settings import CooccurrenceSettings
+from online_models.pipeline import PipelineSettings
+from streams.settings import Settings, milliseconds
+
+
+def user_settings(settings: Settings, partitions: int) -> UserSettings:
+    """Return the settings of the users' store of one of `partitions` partitions."""
+    churn, events, alerts = settings.churn, settings.events, settings.alerts
+    return UserSettings(
+        horizon_ms=milliseconds(churn.horizon),
+        check_interval_ms=milliseconds(churn.check_interval),
+        landmark_interval_ms=milliseconds(churn.landmark_interval),
+        hazard_step_ms=min(milliseconds(churn.hazard_step), milliseconds(churn.horizon)),
+        allowed_lateness_ms=milliseconds(events.allowed_lateness),
+        dedupe_window_ms=milliseconds(events.dedupe_window),
+        tick_ms=milliseconds(settings.clock.tick),
+        session_gap_ms=milliseconds(events.session_gap),
+        recent_items=events.recent_items,
+        pair_distance=settings.recommendations.pair_distance,
+        alerts=AlertSettings(
+            threshold=alerts.alert_threshold,
+            daily_budget=int(alerts.alert_budget),
+            partitions=partitions,
+            cooldown_ms=milliseconds(alerts.alert_cooldown),
+        ),
+    )
+
+
+def cooccurrence_settings(settings: Settings) -> CooccurrenceSettings:
+    """Return the settings of the items' store and of the table derived from its broadcast."""
+    lists = settings.recommendations
+    return CooccurrenceSettings(
+        slots=lists.slots,
+        half_life_ms=milliseconds(lists.half_life),
+        published_partners=lists.partners_published,
+        publish_interval_ms=milliseconds(lists.publish_interval),
+    )
+
+
+def trainer_settings(settings: Settings) -> TrainerSettings:
+    """Return the settings of the trainer."""
+    return TrainerSettings(
+        min_labels=settings.churn.min_labels, daily_budget=int(settings.alerts.alert_budget)
+    )
+
+
+def policy_settings(settings: Settings) -> PolicySettings:
+    """Return the settings of the list policy."""
+    return PolicySettings(repurchase_window_ms=milliseconds(settings.recommendations.repurchase_window))
+
+
+def pipeline_settings(settings: Settings) -> PipelineSettings:
+    """Return the settings of all stores in one process."""
+    return PipelineSettings(
+        users=user_settings(settings, partitions=1),
+        items=cooccurrence_settings(settings),
+        trainer=trainer_settings(settings),
+        policy=policy_settings(settings),
+    )
