@@ -236,10 +236,10 @@ def _session_features(
     in_session = np.arange(touched.shape[1]) < histories.in_session[:, None]
     user, position = np.nonzero((touched >= 0) & in_session)
     at = np.searchsorted(distinct, user * size + touched[user, position])
-    np.maximum.at(features[:, _RECENCY], at, (1.0 / (position + 1)).astype(np.float32))
-    np.add.at(features[:, _COUNT], at, np.float32(1.0))
-    features[:, _COUNT] = np.log1p(features[:, _COUNT])
-    features[at[position == 0], _IS_LAST] = 1.0
+    # Newest last, so that an item's latest touch is what remains.
+    features[at[::-1], _RECENCY] = 1.0 / (position[::-1] + 1)
+    features[:, _COUNT] = np.log1p(np.bincount(at, minlength=distinct.size))
+    features[:, _IS_LAST] = features[:, _RECENCY] == 1.0
 
 
 def _popularity_features(features: Floats32, row: Int64s, source: NeighbourSource, now_ms: int) -> None:

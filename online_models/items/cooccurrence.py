@@ -196,25 +196,27 @@ class CooccurrenceStore:
         return found
 
     def _advance(self, changed: Int64s, time: Int64s) -> None:
-        """Move changed rows to the epochs of their latest update."""
+        """Move changed rows to the epochs of their latest updates."""
         rows = self._table.rows
         self._now_ms = max(self._now_ms, int(time.max()))
         np.maximum.at(rows["last_ms"], changed, time)
         latest = rows["last_ms"][changed]
-        for decay, epoch_field, fields in (
-            (self.weight_decay, "epoch", ("popularity", "weights")),
-            (self.lately_decay, "lately_epoch", ("lately",)),
-        ):
-            epoch = decay.epochs(latest)
-            ahead = epoch - rows[epoch_field][changed]
-            if not ahead.any():
-                continue
-            moved, first = np.unique(changed, return_index=True)
-            shift = -ahead[first].astype(np.int32)
-            rows[epoch_field][moved] = epoch[first]
-            for field in fields:
-                held = rows[field][moved]
-                rows[field][moved] = np.ldexp(held, shift.reshape(-1, *[1] * (held.ndim - 1)))
+        self._move(self.weight_decay, changed, latest, "epoch", ("popularity", "weights"))
+        self._move(self.lately_decay, changed, latest, "lately_epoch", ("lately",))
+
+    def _move(
+        self, decay: ForwardDecay, changed: Int64s, latest: Int64s, epoch_field: str, fields: Sequence[str]
+    ) -> None:
+        rows = self._table.rows
+        epoch = decay.epochs(latest)
+        if (epoch == rows[epoch_field][changed]).all():
+            return
+        moved, first = np.unique(changed, return_index=True)
+        shift = (rows[epoch_field][moved] - epoch[first]).astype(np.int32)
+        rows[epoch_field][moved] = epoch[first]
+        for field in fields:
+            held = rows[field][moved]
+            rows[field][moved] = np.ldexp(held, shift.reshape(-1, *[1] * (held.ndim - 1)))
 
     def _count_touches(self, batch: PairBatch, touched: Int64s) -> None:
         rows = self._table.rows

@@ -112,8 +112,8 @@ class NeighbourSource(Protocol):
 
 def log2_or_none(counts: Floats) -> Floats:
     """Return log2, -inf for zero, without a warning."""
-    positive = counts > 0
-    heat: Floats = np.where(positive, np.log2(np.where(positive, counts, 1.0)), -np.inf)
+    with np.errstate(divide="ignore"):
+        heat: Floats = np.log2(counts)
     return heat
 
 

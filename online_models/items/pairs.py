@@ -5,7 +5,7 @@ A touch of item b after item a at distance k within a session counts forward at 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import msgspec
 import numpy as np
@@ -16,6 +16,7 @@ from online_models.events import EVENT_NAMES, KIND, Floats, Int8s, Int64s, UInt6
 
 UInt32s = npt.NDArray[np.uint32]
 Floats32 = npt.NDArray[np.float32]
+Number = TypeVar("Number", bound=np.generic)
 
 PAIR_VERSION: Final = 1
 MAX_RECORD_BYTES: Final = 400_000
@@ -251,8 +252,10 @@ def pairs_from_touches(
     index = inverse.astype(np.uint32)
     first, second = index[item_hash.size :], index[: item_hash.size][touch]
     distance = (step + 1).astype(np.int8)
+    # Forward and backward pairs take turns; the backward one of an item with itself is left out.
     both = np.ones(2 * touch.size, np.bool_)
     both[1::2] = earlier != later
+    turns = _interleave(first, second)
     spoken = list(dict.fromkeys(("", *category)))
     code = {name: number for number, name in enumerate(spoken)}
     touched = dict(zip(item_hash.tolist(), item, strict=True))
@@ -265,12 +268,19 @@ def pairs_from_touches(
         touch_time=time,
         touch_category=np.array([code[name] for name in category], np.uint32),
         touch_price=price,
-        owner=np.stack((first, second), axis=1).ravel()[both],
-        partner=np.stack((second, first), axis=1).ravel()[both],
-        distance=np.stack((distance, -distance), axis=1).ravel()[both],
+        owner=turns.ravel()[both],
+        partner=turns[:, ::-1].ravel()[both],
+        distance=_interleave(distance, -distance).ravel()[both],
         weight=np.repeat(TOUCH_WEIGHTS[kind[touch]], 2)[both],
         time=np.repeat(time[touch], 2)[both],
     )
+
+
+def _interleave(left: npt.NDArray[Number], right: npt.NDArray[Number]) -> npt.NDArray[Number]:
+    columns = np.empty((left.size, 2), left.dtype)
+    columns[:, 0] = left
+    columns[:, 1] = right
+    return columns
 
 
 def item_partitions(hashes: UInt64s, partitions: int) -> Int64s:

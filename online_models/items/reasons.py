@@ -42,22 +42,28 @@ def _explain_chunk(
     touched = source.rows_of(histories.items[:, : settings.positions])
     at, forward = _strongest(settings, rows, touched, source, now_ms)
     steps = _own_steps(rows, touched, histories)
-    told = []
-    for user, listed in enumerate(rows.tolist()):
-        sentences = []
-        last = int(touched[user, 0]) if touched.shape[1] else -1
-        for place, row in enumerate(listed):
-            if row < 0:
-                break
-            if steps[user, place]:
-                sentences.append(_viewed(int(steps[user, place])))
-            elif at[user, place] >= 0:
-                name = source.item_id(int(touched[user, at[user, place]]))
-                sentences.append(_related(name, forward=bool(forward[user, place])))
-            else:
-                sentences.append(_popular(row, last, source))
-        told.append(sentences)
-    return told
+    sources = np.where(at >= 0, touched[np.arange(len(touched))[:, None], at], -1) if touched.size else at
+    last = touched[:, 0].tolist() if touched.shape[1] else [-1] * len(touched)
+    columns = zip(rows.tolist(), steps.tolist(), sources.tolist(), forward.tolist(), last, strict=True)
+    return [
+        [
+            _sentence(row, step, by, after=after, last=before, source=source)
+            for row, step, by, after in zip(listed, own, speaks, direction, strict=True)
+            if row >= 0
+        ]
+        for listed, own, speaks, direction, before in columns
+    ]
+
+
+def _sentence(row: int, steps: int, by: int, *, after: bool, last: int, source: NeighbourSource) -> str:
+    if steps:
+        return _viewed(steps)
+    if by >= 0:
+        name = source.item_id(by) or "what you viewed"
+        return f"people who viewed {name} next viewed this" if after else f"people viewed this before {name}"
+    category = source.category(row)
+    alike = category and last >= 0 and source.category(last) == category
+    return f"popular in {category}" if alike else "popular now"
 
 
 def _strongest(
@@ -99,15 +105,3 @@ def _viewed(steps: int) -> str:
     if steps == 1:
         return "you just viewed it"
     return "you viewed it 1 touch ago" if steps == 2 else f"you viewed it {steps - 1} touches ago"
-
-
-def _related(name: str, *, forward: bool) -> str:
-    shown = name or "what you viewed"
-    return f"people who viewed {shown} next viewed this" if forward else f"people viewed this before {shown}"
-
-
-def _popular(row: int, last: int, source: NeighbourSource) -> str:
-    category = source.category(row)
-    if category and last >= 0 and source.category(last) == category:
-        return f"popular in {category}"
-    return "popular now"

@@ -159,15 +159,14 @@ def _chunks(histories: Histories) -> list[Histories]:
 def _best(found: Candidates, scores: Floats, k: int) -> Ranking:
     """Return the k best candidates of each user."""
     users = found.start.size - 1
-    width = max(int(np.diff(found.start).max(initial=0)), k)
+    if not scores.size:
+        return Ranking(np.full((users, k), -1, np.int64), np.full((users, k), -np.inf))
+    width = max(int((found.start[1:] - found.start[:-1]).max()), k)
     grid = np.full((users, width), -np.inf)
     grid[found.user, np.arange(scores.size) - found.start[found.user]] = scores
+    user = np.arange(users)[:, None]
     places = np.argpartition(-grid, k - 1, axis=1)[:, :k] if width > k else np.arange(k)[None, :]
-    best = np.take_along_axis(grid, places, axis=1)
-    order = np.argsort(-best, axis=1, kind="stable")
-    best = np.take_along_axis(best, order, axis=1)
-    at = found.start[:-1, None] + np.take_along_axis(np.broadcast_to(places, best.shape), order, axis=1)
-    listed = best > -np.inf
-    rows = np.full(best.shape, -1, np.int64)
-    rows[listed] = found.row[at[listed]]
+    places = places[user if width > k else 0, np.argsort(-grid[user, places], axis=1, kind="stable")]
+    best = grid[user, places]
+    rows = np.where(best > -np.inf, found.row.take(found.start[:-1, None] + places, mode="clip"), -1)
     return Ranking(rows, best)
