@@ -71,7 +71,6 @@ class EventSender:
             "partitioner": "murmur2_random",
             "linger.ms": 20,
             "batch.size": 1 << 18,
-            "compression.type": "lz4",
             "queue.buffering.max.messages": WINDOW,
             "queue.buffering.max.kbytes": _WINDOW_KB,
             "message.max.bytes": _LARGEST_BYTES,
