@@ -4,8 +4,10 @@ It serves demos, tests and single workers. A guard stands between this process a
 broker never outlives it: not after Ctrl-C, not after a crash, not after kill -9.
 """
 
+import contextlib
 import importlib.util
 import os
+import random
 import socket
 import sys
 import time
@@ -24,6 +26,7 @@ LOG_NAME: Final = "broker.log"
 _START: Final = timedelta(seconds=30)
 _ATTEMPTS: Final = 5
 _POLL_SECONDS: Final = 0.02
+_SERVER_PORTS: Final = (20_000, 32_768)
 
 
 class EmbeddedBroker:
@@ -153,8 +156,14 @@ def find_binary() -> Path:
 
 
 def free_port() -> int:
-    """Return a port of the loopback address that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port of the loopback address that nobody listens on right now.
+
+    It lies below the range from which systems take the ports of outgoing connections: a client that keeps
+    calling a port of that range while its server is down may at last be connected to itself, and then the
+    server cannot come back.
+    """
+    while True:
+        port = random.SystemRandom().randrange(*_SERVER_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return port

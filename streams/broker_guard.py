@@ -2,7 +2,8 @@
 
 Run as a script: ``python broker_guard.py LOG BINARY ARGUMENT...``. Standard input is a pipe that only the
 parent holds open: when it closes, because the parent wants so or was killed, the broker is told to stop.
-Needs only the standard library, so that it starts fast; prints the broker's process id in one line.
+That holds on every platform; on Linux the broker also ends when this guard itself is killed. Needs only the
+standard library, so that it starts fast; prints the broker's process id in one line.
 """
 
 import ctypes

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Self
 
 from streams import clients
 from streams.broker import HOST, free_port
+from streams.errors import BrokerUnavailableError
 from streams.guarded import GuardedProcess
 from streams.settings.sections import Broker
 
@@ -128,7 +130,11 @@ class KafkaServer:
     def start(self) -> None:
         """Start it, on the data and port it had, and return when it answers."""
         self.launch()
-        clients.wait_for_broker(Broker(bootstrap_servers=self.bootstrap_servers), START, say=lambda _: None)
+        until = time.monotonic() + START.total_seconds()
+        while not self._answers():
+            if not self.pid or time.monotonic() > until:
+                said = "\n".join(self._process.said()[-20:]) if self._process else ""
+                raise BrokerUnavailableError(f"Apache Kafka did not start in {self.directory}:\n{said}")
 
     def launch(self) -> None:
         """Start it without waiting for its answer."""
@@ -149,6 +155,15 @@ class KafkaServer:
         if self._process is not None:
             self._process.stop()
             self._process = None
+
+    def _answers(self) -> bool:
+        try:
+            clients.wait_for_broker(
+                Broker(bootstrap_servers=self.bootstrap_servers), timedelta(seconds=2), say=lambda _: None
+            )
+        except BrokerUnavailableError:
+            return False
+        return True
 
     def _java(self, *flags: str) -> list[str | Path]:
         logging = f"-Dlog4j2.configurationFile={self.directory / 'log4j2.xml'}"
