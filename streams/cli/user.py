@@ -56,7 +56,7 @@ def show(profile: Mapping[str, Any], console: "Console") -> None:
     rows = [("seen", f"{clock(profile['first_event'])} to {clock(profile['last_event'])} UTC")]
     session = profile.get("session")
     if session:
-        rows.append(("session", f"{session['events']:,} events since {clock(session['started'])}"))
+        rows.append(("session", f"{session['touches']:,} touches since {clock(session['started'])}"))
     rows.append(("spend", f"{profile['spend']:,.2f}"))
     rows.append(("events", _counts(profile["event_counts"])))
     rows.append(("items", ", ".join(map(printable, profile["recent_items"])) or "none yet"))
