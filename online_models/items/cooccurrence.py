@@ -123,9 +123,14 @@ class CooccurrenceStore:
             self._sweep_names()
 
     def publish(self) -> list[NeighbourRow]:
-        """Return the rows due for broadcast and count them as published."""
+        """Return the rows due for broadcast and count them as published.
+
+        An item whose id is not known yet cannot be spoken of outside and waits for its next change.
+        """
         due = self._throttle.due(self._table.rows["touches"], self._now_ms)
-        return self._neighbour_rows(due, self.settings.published_partners) if due.size else []
+        if not due.size:
+            return []
+        return [row for row in self._neighbour_rows(due, self.settings.published_partners) if row.item_id]
 
     def lookup(self, item_id: str) -> ItemView | None:
         """Return what is known of an item, None where it was never touched."""

@@ -1,6 +1,7 @@
 """Reading an items' store directly, as if every change were broadcast at once."""
 
 import numpy as np
+import numpy.typing as npt
 
 from online_models.events import Floats, Int64s, UInt64s
 from online_models.items.cooccurrence import CooccurrenceStore
@@ -65,6 +66,11 @@ class DirectNeighbours:
     def item_id(self, row: int) -> str:
         """Return the id of an item, "" where only its hash is known."""
         return self._store.name_of(int(self._store.rows["hash"][row]))
+
+    def nameless(self, rows: Int64s) -> npt.NDArray[np.bool_]:
+        """Return which of known rows (n,) are known by their hash only."""
+        name, hashes = self._store.name_of, self._store.rows["hash"][rows]
+        return np.array([not name(value) for value in hashes.tolist()], np.bool_)
 
     def category(self, row: int) -> str:
         """Return the category of an item, "" where unknown."""

@@ -106,6 +106,9 @@ class NeighbourSource(Protocol):
     def item_id(self, row: int) -> str:
         """Return the id of an item, "" where only its hash is known."""
 
+    def nameless(self, rows: Int64s) -> npt.NDArray[np.bool_]:
+        """Return which of known rows (n,) are known by their hash only."""
+
     def category(self, row: int) -> str:
         """Return the category of an item, "" where unknown."""
 
@@ -151,6 +154,7 @@ class NeighbourTable:
         self._heat = np.full((2, capacity), -np.inf)
         self._category = np.zeros(capacity, np.int64)
         self._ids: list[str] = []
+        self._named = np.zeros(capacity, np.bool_)
         self._row_of: dict[int, int] = {}
         self._category_code: dict[str, int] = {"": 0}
         self._category_name = [""]
@@ -230,6 +234,10 @@ class NeighbourTable:
         """Return the category of an item, "" where unknown."""
         return self._category_name[int(self._category[row])]
 
+    def nameless(self, rows: Int64s) -> npt.NDArray[np.bool_]:
+        """Return which of known rows (n,) are known by their hash only."""
+        return ~self._named[rows]
+
     def name_of(self, item_hash: int) -> str:
         """Return the id behind a hash, "" where it is not known."""
         row = self._row_of.get(item_hash, NOT_KNOWN)
@@ -264,6 +272,7 @@ class NeighbourTable:
         rows = np.array(found, np.int64)
         self._make_room()
         self.hash[rows] = np.array(hashes, np.uint64)
+        self._named[rows[[bool(name) for name in names]]] = True
         return rows
 
     def _make_room(self) -> None:
@@ -280,6 +289,7 @@ class NeighbourTable:
         self._instant = np.concatenate((self._instant, np.zeros(more)))
         self._heat = np.concatenate((self._heat, np.full((2, more), -np.inf)), axis=1)
         self._category = np.concatenate((self._category, np.zeros(more, np.int64)))
+        self._named = np.concatenate((self._named, np.zeros(more, np.bool_)))
 
     def _fresh_lists(self) -> PopularLists:
         if self._lists.stale(self._changes, self.size):

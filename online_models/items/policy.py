@@ -57,6 +57,8 @@ def excluded(
 ) -> Bools:
     """Return which candidates may not be listed: withdrawn items, and items bought a short while ago.
 
+    Items known by their hash only cannot be listed either.
+
     Parameters
     ----------
     settings
@@ -68,7 +70,7 @@ def excluded(
     withdrawn
         Hashes of items that must not be listed: erased, or out of stock.
     """
-    out = np.zeros(candidates.row.size, np.bool_)
+    out = source.nameless(candidates.row)
     if withdrawn.size:
         out |= np.isin(candidates.row, source.rows_of(withdrawn))
     lately = histories.bought_ms > now_ms - settings.repurchase_window_ms

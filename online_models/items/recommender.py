@@ -144,9 +144,10 @@ class Recommender:
             places = spread_categories(self._policy, ranking.rows, source, k)
             rows = np.take_along_axis(ranking.rows, places, axis=1)
             listed = np.take_along_axis(ranking.scores, places, axis=1)
-            for user_rows, user_scores in zip(rows.tolist(), listed.tolist(), strict=True):
-                lists.items.append([source.item_id(row) for row in user_rows if row >= 0])
-                lists.scores.append(user_scores[: len(lists.items[-1])])
+            lists.items.extend(
+                [source.item_id(row) for row in of_user if row >= 0] for of_user in rows.tolist()
+            )
+            lists.scores.extend([score for score in scored if score > -np.inf] for scored in listed.tolist())
             lists.reasons.extend(explain(self._candidates, rows, part, source, now_ms))
         return lists
 

@@ -111,6 +111,7 @@ class TestApply:
         store = counted([nameless])
         assert store.lookup("a").row.item_id == ""
         assert store.lookup("a").row.partner_ids == [""]
+        assert store.publish() == []
         store.apply(log)
         assert store.lookup("a").row.partner_ids == ["b"]
         assert store.lookup("a").row.touches == 2

@@ -6,7 +6,7 @@ from online_models.items.candidates import RANK_FEATURES, CandidateSettings
 from online_models.items.cooccurrence import CooccurrenceStore
 from online_models.items.direct import DirectNeighbours
 from online_models.items.histories import Histories
-from online_models.items.neighbours import NeighbourTable
+from online_models.items.neighbours import NeighbourRow, NeighbourTable
 from online_models.items.policy import PolicySettings
 from online_models.items.ranker import BASE_WEIGHTS, BaseRanker
 from online_models.items.recommender import Recommender
@@ -173,6 +173,13 @@ class TestPolicy:
 
     def test_a_user_without_history_gets_what_is_popular(self):
         assert self.listed(session(), category_share=1.0, k=3) == ["toy-0", "toy-1", "toy-2"]
+
+    def test_an_item_known_by_its_hash_only_is_ranked_but_not_listed(self):
+        nameless = row_of("a", partners=[("b", 1.0, 0.0, 0.5)])
+        columns = {field: getattr(nameless, field) for field in nameless.__slots__}
+        shop = table_of(NeighbourRow(**columns | {"partner_ids": [""]}))
+        assert (Recommender().rank(session("a"), shop, NOW).rows[0] >= 0).sum() == 2
+        assert Recommender().recommend(session("a"), shop, NOW).items == [["a"]]
 
 
 class TestReasons:
