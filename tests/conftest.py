@@ -28,7 +28,9 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-def _need_kafka() -> None:
+@pytest.fixture(scope="session")
+def kafka_or_skip() -> None:
+    """Skip the test with a reason where Apache Kafka cannot run; fail in continuous integration."""
     reason = kafka.missing()
     if reason and os.environ.get("CI", "").lower() in ("1", "true"):
         pytest.fail(f"{reason}; continuous integration must not skip it")
@@ -44,17 +46,17 @@ def embedded_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedd
 
 
 @pytest.fixture(scope="session")
-def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kafka.KafkaServer]:
+def kafka_broker(
+    kafka_or_skip: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[kafka.KafkaServer]:
     """Yield Apache Kafka, one per test process; tests share it, so none may stop it."""
-    _need_kafka()
     with kafka.KafkaServer(tmp_path_factory.mktemp("kafka")) as server:
         yield server
 
 
 @pytest.fixture
-def own_kafka_broker(tmp_path: Path) -> Iterator[kafka.KafkaServer]:
+def own_kafka_broker(kafka_or_skip: None, tmp_path: Path) -> Iterator[kafka.KafkaServer]:
     """Yield an Apache Kafka of the test's own, to kill, stop and start."""
-    _need_kafka()
     with kafka.KafkaServer(tmp_path / "kafka") as server:
         yield server
 

@@ -39,7 +39,6 @@ _PROPERTIES = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
     "offsets.topic.replication.factor": "1",
     "offsets.topic.num.partitions": "4",
     "transaction.state.log.replication.factor": "1",
@@ -107,8 +106,16 @@ class KafkaServer:
         self.directory = directory
         self._overrides = dict(overrides or {})
         self._port = free_port()
-        self._controller_port = free_port()
         self._process: GuardedProcess | None = None
+        self._listeners = {
+            "PLAINTEXT": ("PLAINTEXT", self.bootstrap_servers),
+            "CONTROLLER": ("PLAINTEXT", f"{HOST}:{free_port()}"),
+        }
+
+    def add_listener(self, name: str, protocol: str) -> str:
+        """Add a listener, before the first start, and return its address."""
+        self._listeners[name] = (protocol, f"{HOST}:{free_port()}")
+        return self._listeners[name][1]
 
     @property
     def bootstrap_servers(self) -> str:
@@ -175,10 +182,13 @@ class KafkaServer:
             return file
         self.directory.mkdir(parents=True, exist_ok=True)
         Path(self.directory, "log4j2.xml").write_text(_LOGGING)
+        listeners = [f"{name}://{address}" for name, (_, address) in self._listeners.items()]
+        protocols = [f"{name}:{protocol}" for name, (protocol, _) in self._listeners.items()]
         properties = _PROPERTIES | {
-            "controller.quorum.voters": f"1@{HOST}:{self._controller_port}",
-            "listeners": f"PLAINTEXT://{self.bootstrap_servers},CONTROLLER://{HOST}:{self._controller_port}",
-            "advertised.listeners": f"PLAINTEXT://{self.bootstrap_servers}",
+            "controller.quorum.voters": f"1@{self._listeners['CONTROLLER'][1]}",
+            "listeners": ",".join(listeners),
+            "advertised.listeners": ",".join(text for text in listeners if "CONTROLLER" not in text),
+            "listener.security.protocol.map": ",".join(protocols),
             "log.dirs": str(self.directory / "data"),
             **self._overrides,
         }
