@@ -75,7 +75,7 @@ def command(
             return
         settings = reached(
             load(config, bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix),
-            lambda text: typer.echo(text, err=True),
+            _say,
         )
         records = _ordered(reader, sort=sort, check=not unsorted)
         last = None if limit is None else skip + limit
@@ -83,6 +83,10 @@ def command(
         if limit is not None:
             total = limit if total is None else min(limit, total)
         _send(settings, reader, islice(records, skip, last), pace, skip=skip, total=total, as_json=json_)
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
 
 
 def _ordered(reader: "EventReader", *, sort: bool, check: bool) -> Iterator["SourceRecord"]:
@@ -140,7 +144,7 @@ def _send(
 
     started = time.monotonic()
     with Stop() as stop:
-        sender = EventSender(settings, stop)
+        sender = EventSender(settings, stop, _say)
         with Progress("replay", share) as progress:
             tally = feed(records, sender, pace, stop, progress.show)
         left = sender.finish(_LAST_WAIT_SECONDS) if stop.requested else sender.finish()

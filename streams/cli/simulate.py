@@ -83,6 +83,10 @@ def command(
         raise typer.Exit(_INTERRUPTED)
 
 
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
 def _start(text: str) -> int:
     from streams.sources.values import epoch_ms
 
@@ -117,9 +121,9 @@ def _run(
         with Stop() as stop, EventFile(out) as file, Progress("simulate", share) as progress:
             tally = feed(records, file, pace, stop, progress.show)
     else:
-        settings = reached(settings, lambda text: typer.echo(text, err=True))
+        settings = reached(settings, _say)
         with Stop() as stop:
-            sender = EventSender(settings, stop)
+            sender = EventSender(settings, stop, _say)
             with Progress("simulate", share) as progress:
                 tally = feed(records, sender, pace, stop, progress.show)
             left = sender.finish(_LAST_WAIT_SECONDS) if stop.requested else sender.finish()

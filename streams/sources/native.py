@@ -17,11 +17,11 @@ class NativeLayout(Layout):
     title: ClassVar[str] = "Keepstream events, one JSON object a line"
 
     def confidence(self, head: Head) -> float:
-        """Return .95 if most objects have the required fields, .6 if some have."""
+        """Return .95 if half of the lines have the required fields, .6 if fewer have."""
         if not head.is_json or not head.objects:
             return 0.0
         fitting = sum(all(name in item for name in _REQUIRED) for item in head.objects)
-        if 2 * fitting > len(head.texts):
+        if fitting and 2 * fitting >= len(head.texts):
             return 0.95
         return 0.6 if fitting else 0.0
 

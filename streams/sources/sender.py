@@ -1,5 +1,6 @@
 """Sending events to Kafka: in order, confirmed by all replicas, never more on the way than fits in memory."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -15,6 +16,7 @@ WINDOW: Final = 50_000
 """Records on their way at most; what lies further back is confirmed."""
 _WINDOW_KB: Final = 128 * 1024
 _POLL_SECONDS: Final = 0.1
+_SAY_SECONDS: Final = 10.0
 _GIVE_UP_MS: Final = 120_000
 _LARGEST_BYTES: Final = 1_000_000
 
@@ -55,15 +57,19 @@ class EventSender:
         Broker and topic prefix.
     stop
         Ends waiting for a broker that does not take the records.
+    say
+        Told, every ten seconds at most, of a broker that is gone.
     """
 
-    def __init__(self, settings: Settings, stop: Stop) -> None:
+    def __init__(self, settings: Settings, stop: Stop, say: Callable[[str], None] = print) -> None:
         from confluent_kafka import Producer  # noqa: PLC0415  # loads librdkafka
 
         self.topic = EVENTS.full_name(settings)
         self.sent = 0
         self.too_large = 0
         self._stop = stop
+        self._say = say
+        self._said = -math.inf
         self._failure = ""
         self._failed = 0
         config = {
@@ -77,7 +83,8 @@ class EventSender:
             "delivery.timeout.ms": _GIVE_UP_MS,
             "delivery.report.only.error": True,
             "on_delivery": self._delivered,
-            "log_level": 3,
+            "error_cb": self._note,
+            "log_level": 0,
         }
         self._producer = Producer(clients.confluent(settings.broker, **config))
 
@@ -144,6 +151,12 @@ class EventSender:
         if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
             raise BrokerUnavailableError(f"{self.topic}: {error.args[0].str()}") from error
         self.too_large += 1
+
+    def _note(self, error: Any) -> None:
+        now = time.monotonic()
+        if now - self._said > _SAY_SECONDS:
+            self._said = now
+            self._say(f"the broker does not answer, trying again: {error.str()}")
 
     def _delivered(self, error: Any, _message: Any) -> None:
         if error is not None:
