@@ -8,9 +8,9 @@ import numpy as np
 from online_models.errors import InvalidParameterError
 from online_models.events import Floats, Int64s
 from online_models.items.histories import Histories
-from online_models.items.neighbours import NeighbourSource
 from online_models.items.pairs import Floats32
 from online_models.items.slots import BACKWARD, FORWARD, LAG1, WEIGHTS, Bools
+from online_models.items.source import NeighbourSource
 
 RANK_FEATURES: Final = (
     "forward",

@@ -7,17 +7,16 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from online_models.events import Int64s, UInt64s, hash_id
+from online_models.events import Int64s, hash_id
 from online_models.items.decay import ForwardDecay
 from online_models.items.names import NAME_KEY, Names
-from online_models.items.neighbours import NeighbourRow, lag1_shares
+from online_models.items.neighbours import NeighbourRow
 from online_models.items.pairs import PairBatch
-from online_models.items.publishing import Throttle
+from online_models.items.publishing import Throttle, neighbour_rows
 from online_models.items.settings import CooccurrenceSettings
 from online_models.items.slots import (
     BACKWARD,
     FORWARD,
-    LAG1,
     WEIGHTS,
     PairUpdates,
     count_pairs,
@@ -130,14 +129,14 @@ class CooccurrenceStore:
         due = self._throttle.due(self._table.rows["touches"], self._now_ms)
         if not due.size:
             return []
-        return [row for row in self._neighbour_rows(due, self.settings.published_partners) if row.item_id]
+        return [row for row in self._describe(due, self.settings.published_partners) if row.item_id]
 
     def lookup(self, item_id: str) -> ItemView | None:
         """Return what is known of an item, None where it was never touched."""
         row = self.row_of(hash_id(item_id))
         if row < 0:
             return None
-        described = self._neighbour_rows(np.array([row]), self.settings.slots)[0]
+        described = self._describe(np.array([row]), self.settings.slots)[0]
         return ItemView(described, int(self._table.rows["used"][row]))
 
     def row_of(self, item_hash: int) -> int:
@@ -253,43 +252,8 @@ class CooccurrenceStore:
         )
         count_pairs(rows, updates)
 
-    def _neighbour_rows(self, at: Int64s, width: int) -> list[NeighbourRow]:
-        held = self._table.rows[at]
-        instant = held["last_ms"] / self.settings.half_life_ms
-        slow = np.exp2(held["epoch"] - instant)
-        fast = np.exp2(held["lately_epoch"] - held["last_ms"] / self.settings.lately_half_life_ms)
-        weights = held["weights"].copy()
-        weights[:, :, LAG1] = lag1_shares(weights[:, :, LAG1], held["popularity"])
-        weights[:, :, :LAG1] *= slow[:, None, None].astype(np.float32)
-        order = np.argsort(-(weights[:, :, FORWARD] + weights[:, :, BACKWARD]), axis=1, kind="stable")
-        order = order[:, :width]
-        partners = np.take_along_axis(held["partner"], order, axis=1)
-        weights = np.take_along_axis(weights, order[:, :, None], axis=1)
-        popularity, lately = held["popularity"] * slow, held["lately"] * fast
-        used = np.minimum(held["used"], width).tolist()
-        return [
-            self._neighbour_row(held[i], partners[i, :k], weights[i, :k], popularity[i], lately[i])
-            for i, k in enumerate(used)
-        ]
-
-    def _neighbour_row(
-        self, held: Any, partners: UInt64s, weights: Any, popularity: float, lately: float
-    ) -> NeighbourRow:
-        name = self._names.get
-        item_hash = int(held["hash"])
-        return NeighbourRow(
-            item_id=name(item_hash),
-            item_hash=item_hash,
-            category=name(int(held["category"])),
-            price=float(held["price"]),
-            popularity=float(popularity),
-            lately=float(lately),
-            time_ms=int(held["last_ms"]),
-            touches=int(held["touches"]),
-            partner_ids=[name(value) for value in partners.tolist()],
-            partner_hashes=partners,
-            weights=weights,
-        )
+    def _describe(self, at: Int64s, width: int) -> list[NeighbourRow]:
+        return neighbour_rows(self._table.rows[at], self._names, self.settings, width)
 
     def _sweep_names(self) -> None:
         rows = self._table.rows[self._table.live_rows()]

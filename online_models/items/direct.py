@@ -5,9 +5,9 @@ import numpy.typing as npt
 
 from online_models.events import Floats, Int64s, UInt64s
 from online_models.items.cooccurrence import CooccurrenceStore
-from online_models.items.neighbours import Neighbourhood, lag1_shares, log2_or_none
 from online_models.items.popular import PopularLists
 from online_models.items.slots import LAG1
+from online_models.items.source import Neighbourhood, lag1_shares, log2_or_none
 
 
 class DirectNeighbours:

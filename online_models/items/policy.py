@@ -8,8 +8,8 @@ from online_models.errors import InvalidParameterError
 from online_models.events import Int64s, UInt64s
 from online_models.items.candidates import Candidates
 from online_models.items.histories import Histories
-from online_models.items.neighbours import NeighbourSource
 from online_models.items.slots import Bools
+from online_models.items.source import NeighbourSource
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ import numpy as np
 from online_models.events import Floats, Int64s, UInt64s
 from online_models.items.candidates import Candidates, CandidateSettings, gather
 from online_models.items.histories import Histories
-from online_models.items.neighbours import NeighbourSource
 from online_models.items.policy import PolicySettings, excluded, spread_categories
 from online_models.items.ranker import BaseRanker, Ranker
 from online_models.items.reasons import explain
+from online_models.items.source import NeighbourSource
 
 _CHUNK: Final = 64
 _NONE_WITHDRAWN: Final = np.zeros(0, np.uint64)

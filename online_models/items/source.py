@@ -1,0 +1,91 @@
+"""What candidates are drawn from: the contract of every source of partners and popularity."""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from online_models.events import Floats, Int64s, UInt64s
+from online_models.items.pairs import Floats32
+from online_models.items.settings import CooccurrenceSettings
+
+
+class Neighbourhood(NamedTuple):
+    """The partners of n items.
+
+    Parameters
+    ----------
+    partners
+        (n, p) rows of the partners, -1 where there is none.
+    weights
+        (n, p, 3) forward weight, backward weight, lag-1 share.
+    instant
+        (n,) the time to which the weights are decayed, in half-lives.
+    """
+
+    partners: Int64s
+    weights: Floats32
+    instant: Floats
+
+
+class NeighbourSource(Protocol):
+    """What candidates are drawn from: the broadcast table, or an items' store read directly.
+
+    Rows are indices of the source; -1 stands for an unknown item, which no method but `rows_of` returns
+    where a known one was asked for. Heat is log2 of a decayed count plus its time in half-lives: minus the
+    present instant it is log2 of the count decayed to the present.
+    """
+
+    settings: CooccurrenceSettings
+
+    @property
+    def size(self) -> int:
+        """Upper bound of the rows."""
+
+    def rows_of(self, hashes: UInt64s) -> Int64s:
+        """Return the rows of items by hash, in the same shape, -1 where unknown."""
+
+    def neighbours(self, rows: Int64s) -> Neighbourhood:
+        """Return the partners of known rows (n,)."""
+
+    def heat(self, rows: Int64s) -> tuple[Floats, Floats]:
+        """Return slow and fast heat of known rows (n,); -inf where never touched."""
+
+    def popular(self) -> Int64s:
+        """Return the rows that are popular now, hottest first."""
+
+    def of_same_category(self, rows: Int64s) -> Int64s:
+        """Return (n, m) hottest rows of the categories of rows (n,), -1 where there are fewer."""
+
+    def categories(self, rows: Int64s) -> Int64s:
+        """Return category codes of known rows (n,); 0 = unknown."""
+
+    def item_id(self, row: int) -> str:
+        """Return the id of an item, "" where only its hash is known."""
+
+    def nameless(self, rows: Int64s) -> npt.NDArray[np.bool_]:
+        """Return which of known rows (n,) are known by their hash only."""
+
+    def category(self, row: int) -> str:
+        """Return the category of an item, "" where unknown."""
+
+
+def log2_or_none(counts: Floats) -> Floats:
+    """Return log2, -inf for zero, without a warning."""
+    with np.errstate(divide="ignore"):
+        heat: Floats = np.log2(counts)
+    return heat
+
+
+def lag1_shares(lag1: Floats32, popularity: Floats) -> npt.NDArray[np.float32]:
+    """Return the share of an item's touches that each partner directly followed.
+
+    Parameters
+    ----------
+    lag1
+        (n, p) weights of partners that followed directly.
+    popularity
+        (n,) decayed touches of the items at the same time.
+    """
+    shares: Floats32 = np.minimum(lag1 / np.maximum(popularity, 1e-30)[:, None], 1.0).astype(np.float32)
+    return shares
