@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from typing import ClassVar, Final
 
 import numpy as np
-from river import linear_model, optim
+from scipy.special import expit
 
 from online_models.evaluation.as_of import AsOf
 from online_models.evaluation.bgnbd import BgNbd, Histories
@@ -117,6 +117,8 @@ class BaseRate(ChurnBaseline):
 class Recency(ChurnBaseline):
     """The longer quiet, the likelier gone: a logistic curve over the logarithm of the days since [2]_.
 
+    The curve is fitted to all labels known, anew for every day that brings some.
+
     Parameters
     ----------
     days
@@ -127,24 +129,51 @@ class Recency(ChurnBaseline):
 
     def __init__(self, days: ActiveDays) -> None:
         self._days = days
-        self._model = linear_model.LogisticRegression(optim.AdaGrad(0.1))
+        self._labels = np.zeros((0, 2))
         self._curve = AsOf((0.0, 0.0))
+        self._fitted_ms = -DAY_MS
 
     def learn(self, users: UInt64s, landmarks: Int64s, labels: Labels, now_ms: int) -> None:
-        """Fit the curve label by label."""
-        for quiet, label in zip(self._quiet(users, landmarks).tolist(), labels.tolist(), strict=True):
-            self._model.learn_one({"quiet": quiet}, bool(label))
-        self._curve.set(now_ms, (self._model.weights["quiet"], self._model.intercept))
+        """Count the labels by day of silence, and fit the curve once a day."""
+        quiet = self._quiet(users, landmarks).astype(np.int64)
+        more = int(quiet.max(initial=-1)) + 1 - len(self._labels)
+        if more > 0:
+            self._labels = np.concatenate((self._labels, np.zeros((more, 2))))
+        np.add.at(self._labels, (quiet, np.asarray(labels).astype(np.int64)), 1.0)
+        if now_ms - self._fitted_ms >= DAY_MS:
+            self._fitted_ms = now_ms
+            self._curve.set(now_ms, _fit_curve(self._labels, self._curve.latest))
 
     def predict(self, users: UInt64s, landmarks: Int64s) -> Floats:
         """Return the curve of each landmark's time at the user's recency."""
         curves = np.array([self._curve.before(time) for time in landmarks.tolist()]).reshape(-1, 2)
-        return np.asarray(1 / (1 + np.exp(-(curves[:, 0] * self._quiet(users, landmarks) + curves[:, 1]))))
+        return np.asarray(expit(curves[:, 0] * np.log1p(self._quiet(users, landmarks)) + curves[:, 1]))
 
     def _quiet(self, users: UInt64s, landmarks: Int64s) -> Floats:
         pairs = zip(users.tolist(), landmarks.tolist(), strict=True)
         quiet = [time - self._days.last_until(user, time) for user, time in pairs]
-        return np.log1p(np.array(quiet, dtype=np.float64) / DAY_MS)
+        return np.array(quiet, dtype=np.float64) / DAY_MS
+
+
+def _fit_curve(labels: Floats, start: tuple[float, float], steps: int = 8) -> tuple[float, float]:
+    """Return slope and constant over log1p(days) of greatest likelihood, by Newton steps with a weak prior.
+
+    Parameters
+    ----------
+    labels
+        (d, 2) labels 0 and 1 by whole days of silence.
+    start
+        Where to begin.
+    """
+    counts = labels.sum(axis=1)
+    design = np.stack([np.log1p(np.arange(len(labels)) + 0.5), np.ones(len(labels))], axis=1)
+    point = np.array(start)
+    for _ in range(steps):
+        chance = expit(design @ point)
+        gradient = design.T @ (labels[:, 1] - counts * chance) - point
+        curvature = (design.T * (counts * chance * (1 - chance))) @ design + np.eye(2)
+        point = point + np.clip(np.linalg.solve(curvature, gradient), -2.0, 2.0)
+    return float(point[0]), float(point[1])
 
 
 class BgNbdSilence(ChurnBaseline):

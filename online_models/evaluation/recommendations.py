@@ -9,8 +9,10 @@ References
 .. [2] Ludewig, Jannach, 2018. Evaluation of session-based recommendation algorithms.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from typing import Final, Protocol
 
 import numpy as np
@@ -46,8 +48,8 @@ class Judged(Protocol):
     def follow(self, events: EventBatch) -> "Followed":
         """Let users' sessions grow by events; learn no item from them yet."""
 
-    def learn(self, pairs: Sequence[PairBatch]) -> None:
-        """Learn the touches and pairs that `follow` found."""
+    def learn(self, pairs: PairBatch) -> None:
+        """Learn touches and pairs that `follow` found."""
 
     def rank(self, session: UInt64s, length: int, now_ms: int, k: int) -> UInt64s:
         """Return (k,) item hashes, best first, 0 where there are fewer; `session` is newest first."""
@@ -61,8 +63,11 @@ class Followed(Protocol):
         """Indices of the accepted events."""
 
     @property
-    def pairs(self) -> Sequence[PairBatch]:
+    def pairs(self) -> PairBatch:
         """Touches and pairs of these, in log order."""
+
+    def pairs_of(self, start: int, stop: int) -> PairBatch:
+        """Return the touches and pairs of the accepted events from `start` up to `stop`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +179,20 @@ class RecommendationTrial:
 
     def test(self, events: EventBatch) -> None:
         """Judge every case of the events, each before it is learned."""
-        for row in range(len(events)):
-            self._test_one(events.take(np.array([row])))
+        followed = self._model.follow(events)
+        accepted = events.take(followed.accepted)
+        self._counts["tested_events"] += len(accepted)
+        self._note_categories(accepted)
+        learned = 0
+        for event, touches in groupby(self._sessions.touches(accepted), key=attrgetter("event")):
+            if not self.settings.freeze:
+                self._model.learn(followed.pairs_of(learned, event))
+            learned = event
+            self._test_event(touches)
+            if len(self._waiting) >= _BUFFERED:
+                self._judge()
+        if not self.settings.freeze:
+            self._model.learn(followed.pairs_of(learned, len(accepted)))
 
     def report(self) -> RecommendationReport:
         """Return everything found so far."""
@@ -189,25 +206,17 @@ class RecommendationTrial:
             intervals={baseline.name: self._lead_over(baseline.name) for baseline in self._baselines},
         )
 
-    def _test_one(self, event: EventBatch) -> None:
-        followed = self._model.follow(event)
-        if not len(followed.accepted):
-            return
-        self._counts["tested_events"] += 1
-        touched: list[tuple[Touch, list[int]]] = []
-        for touch in self._sessions.touches(event):
+    def _test_event(self, touches: Iterator[Touch]) -> None:
+        """Predict the touches of one event, each from those before it, then let the baselines learn them."""
+        seen: list[tuple[Touch, list[int]]] = []
+        for touch in touches:
             if touch.length >= self.settings.min_history:
                 self._waiting.append(self._predict(touch))
-            touched.append((touch, touch.earlier[: touch.length]))
-        self._note_categories(event)
-        for touch, earlier in touched:
+            seen.append((touch, touch.earlier[:]))
+        for touch, earlier in seen:
             self._own.learn(touch.subject, earlier, touch.item)
             if not self.settings.freeze:
                 self._teach_items(touch.subject, earlier, touch.item)
-        if not self.settings.freeze:
-            self._model.learn(followed.pairs)
-        if len(self._waiting) >= _BUFFERED:
-            self._judge()
 
     def _predict(self, touch: Touch) -> "_Case":
         k, shown = self.settings.k, self.settings.remembered

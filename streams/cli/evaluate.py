@@ -1,0 +1,212 @@
+"""`keepstream evaluate`: how good the models are on a file, event by event, beside simple baselines."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from streams.cli.options import Config, Json
+from streams.errors import SettingsError
+
+if TYPE_CHECKING:
+    from online_models.events import EventBatch
+    from online_models.pipeline import Pipeline
+    from streams.cli.evaluate_input import TimedEvents
+    from streams.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+Events = Annotated[
+    list[str],
+    typer.Option("--events", metavar="FILE", help="Events in any layout that replay knows; repeatable."),
+]
+TestFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--test-from", metavar="TIME", help="Judge from this time on: RFC 3339, or a share like 50%."
+    ),
+]
+Layout = Annotated[
+    str | None, typer.Option("--format", help="Layout of the files; else their first rows tell.")
+]
+Mapping = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="FIELD=COLUMN", help="Column of a field, or FIELD:=TEXT; repeatable."),
+]
+
+
+@app.callback()
+def _evaluate() -> None:
+    """Judge recommendations or churn scores on a file.
+
+    All stores run in this process without a broker; each event is predicted before it is learned. Files are
+    sorted by event time first.
+    """
+
+
+@app.command("recommendations")
+def recommendations(
+    events: Events,
+    *,
+    test_from: TestFrom = None,
+    test_events: Annotated[
+        list[str] | None,
+        typer.Option("--test-events", metavar="FILE", help="Judge on these files, after all of --events."),
+    ] = None,
+    freeze: Annotated[bool, typer.Option("--freeze", help="Learn nothing from what is judged.")] = False,
+    min_history: Annotated[int, typer.Option(min=0, help="Earlier touches in the session of a case.")] = 1,
+    k: Annotated[int, typer.Option("-k", min=1, max=200, help="Length of the lists.")] = 20,
+    layout: Layout = None,
+    mapping: Mapping = None,
+    json_: Json = False,
+    config: Config = None,
+) -> None:
+    """Was the next touched item in the list? Hit rate and MRR beside popularity, co-occurrence, own history.
+
+    A case is a touch of an item with earlier touches in its session, which are its history; repeats count,
+    and items never seen before are misses. Without --test-from and --test-events the last half by time is
+    judged.
+    """
+    from online_models.evaluation.recommendations import RecommendationTrial, RecommendationTrialSettings
+    from streams.cli.evaluate_input import TimedEvents, moment
+    from streams.cli.evaluate_report import document, show_recommendations
+    from streams.settings import load, milliseconds
+
+    if test_from and test_events:
+        raise SettingsError("--test-from and --test-events exclude each other")
+    loaded = load(config)
+    learned = TimedEvents(events, layout, mapping)
+    tested = TimedEvents(test_events, layout, mapping) if test_events else None
+    start_ms = learned.last_ms + 1 if tested else moment(test_from or "50%", learned)
+    trial_settings = RecommendationTrialSettings(
+        k=k,
+        min_history=min_history,
+        freeze=freeze,
+        session_gap_ms=milliseconds(loaded.events.session_gap),
+        remembered=loaded.events.recent_items,
+    )
+    started = time.monotonic()
+    trial = RecommendationTrial(_pipeline(loaded), trial_settings)
+    for part in learned.batches("learn and judge" if tested is None else "learn"):
+        before, after = _cut(part, start_ms)
+        trial.learn(before)
+        trial.test(after)
+    for part in tested.batches("judge") if tested else ():
+        trial.test(part)
+    report = trial.report()
+    read = [source for source in (learned, tested) if source]
+    settings = (
+        _described(read, started)
+        | asdict(trial_settings)
+        | {
+            "test_from": None if tested else _rfc3339(start_ms),
+            "tested": f"on {', '.join(test_events or ())}" if tested else f"from {_rfc3339(start_ms)}",
+        }
+    )
+    _say_left_out(read)
+    if json_:
+        print(json.dumps(document(report, settings), indent=2))
+    else:
+        show_recommendations(report, settings, k)
+
+
+@app.command("churn")
+def churn(
+    events: Events,
+    *,
+    horizon: Annotated[str, typer.Option(metavar="DURATION", help="Silence that counts as churn: 28d, 12h.")],
+    test_from: TestFrom = None,
+    budget: Annotated[int, typer.Option(min=1, help="Users a week for the precision at budget.")] = 100,
+    layout: Layout = None,
+    mapping: Mapping = None,
+    json_: Json = False,
+    config: Config = None,
+) -> None:
+    """Who stays silent for the horizon? AUC, losses and lift beside base rate, recency and BG/NBD.
+
+    Users are scored at weekly landmarks; a label counts once it has matured, a horizon later. Without
+    --test-from landmarks count from two horizons and a week after the first activity on.
+    """
+    from online_models.evaluation.churn import ChurnTrial, ChurnTrialSettings
+    from streams.cli.evaluate_input import TimedEvents, moment
+    from streams.cli.evaluate_report import document, show_churn
+    from streams.settings import load, milliseconds
+
+    loaded = load(config, horizon=horizon)
+    source = TimedEvents(events, layout, mapping)
+    trial_settings = ChurnTrialSettings(
+        horizon_ms=milliseconds(loaded.churn.horizon),
+        test_from_ms=moment(test_from, source) if test_from else None,
+        budget=budget,
+    )
+    started = time.monotonic()
+    trial, pipeline = ChurnTrial(trial_settings), _pipeline(loaded)
+    for part in source.batches("score and learn"):
+        for step in pipeline.steps(part):
+            if step.tick_ms is None:
+                trial.observe(part.take(step.effects.accepted + step.start))
+            else:
+                trial.take(step.effects.examples, pipeline.scorer, step.tick_ms)
+    report = trial.report()
+    settings = (
+        _described([source], started)
+        | asdict(trial_settings)
+        | {
+            "test_from": _rfc3339(report.test_from_ms),
+            "horizon": str(timedelta(milliseconds=trial_settings.horizon_ms)).removesuffix(", 0:00:00"),
+        }
+    )
+    _say_left_out([source])
+    if json_:
+        print(json.dumps(document(report, settings), indent=2))
+    else:
+        show_churn(report, settings)
+
+
+def _pipeline(settings: "Settings") -> "Pipeline":
+    from online_models.pipeline import Pipeline
+    from streams.store_settings import pipeline_settings
+
+    return Pipeline(pipeline_settings(settings))
+
+
+def _cut(part: "EventBatch", start_ms: int) -> tuple["EventBatch", "EventBatch"]:
+    """Return the events before a time and from it on; they come in time order."""
+    import numpy as np
+
+    place = int(np.searchsorted(part.time, start_ms))
+    return part.take(np.arange(place)), part.take(np.arange(place, len(part)))
+
+
+def _described(read: list["TimedEvents"], started: float) -> dict[str, Any]:
+    return {
+        "layouts": [name for source in read for name in source.layouts],
+        "events": sum(source.total for source in read),
+        "left_out": _merged(source.skipped for source in read),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+
+
+def _merged(counts: Iterator[dict[str, int]]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for part in counts:
+        for reason, count in part.items():
+            found[reason] = found.get(reason, 0) + count
+    return found
+
+
+def _say_left_out(read: list["TimedEvents"]) -> None:
+    for source in read:
+        for line in source.lines():
+            print(line, file=sys.stderr)
+
+
+def _rfc3339(time_ms: int) -> str:
+    from streams.sources.progress import clock_text
+
+    return f"{clock_text(time_ms).replace(' ', 'T')}Z"
