@@ -12,7 +12,7 @@ from online_models.churn.effects import ChurnScore as Score
 from online_models.churn.effects import UserView
 from online_models.churn.scorer import SNAPSHOT_VERSION, ChurnScorer
 from online_models.errors import CorruptStateError
-from online_models.events import hash_id
+from online_models.events import Floats, hash_id
 from online_models.items.cooccurrence import ItemView
 from online_models.items.neighbours import NeighbourRow
 from online_models.items.recommender import Lists
@@ -36,22 +36,36 @@ RANKER: Final = "base-1"
 _DIGITS: Final = 5
 
 
-def neighbours_document(row: NeighbourRow) -> ItemNeighbours:
-    """Return an item's row as it is broadcast; partners known by hash only are left out."""
-    return ItemNeighbours(
-        item_id=row.item_id,
-        event_time=row.time_ms,
-        touches=row.touches,
-        popularity=_short(row.popularity),
-        lately=_short(row.lately),
-        partners=[
-            Partner(name, _short(forward), _short(backward), min(1.0, _short(lag1)))
-            for name, (forward, backward, lag1) in zip(row.partner_ids, row.weights.tolist(), strict=True)
-            if name
-        ],
-        category=row.category,
-        price=None if math.isnan(row.price) else row.price,
-    )
+def neighbours_documents(rows: Sequence[NeighbourRow]) -> list[ItemNeighbours]:
+    """Return items' rows as they are broadcast; items and partners known by hash only are left out."""
+    rows = [row for row in rows if row.item_id]
+    if not rows:
+        return []
+    # All rows at once: rounding number by number would cost more than counting the pairs.
+    weights = short(np.concatenate([row.weights for row in rows]).astype(np.float64)).tolist()
+    documents, at = [], 0
+    for row in rows:
+        count = len(row.partner_ids)
+        documents.append(
+            ItemNeighbours(
+                item_id=row.item_id,
+                event_time=row.time_ms,
+                touches=row.touches,
+                popularity=_short(row.popularity),
+                lately=_short(row.lately),
+                partners=[
+                    Partner(name, forward, backward, min(1.0, lag1))
+                    for name, (forward, backward, lag1) in zip(
+                        row.partner_ids, weights[at : at + count], strict=True
+                    )
+                    if name
+                ],
+                category=row.category,
+                price=None if math.isnan(row.price) else row.price,
+            )
+        )
+        at += count
+    return documents
 
 
 def neighbour_row(document: ItemNeighbours) -> NeighbourRow:
@@ -167,8 +181,20 @@ def model_snapshot(scorer: ChurnScorer) -> ModelSnapshot:
     )
 
 
+def short(values: Floats) -> Floats:
+    """Round to the digits that matter: broadcast rows are read by every worker.
+
+    >>> short(np.array([0.0, 1234.5678, -0.00123456789])).tolist()
+    [0.0, 1234.6, -0.0012346]
+    """
+    sizes = np.abs(values)
+    magnitude = np.floor(np.log10(np.where(sizes > 0, sizes, 1.0)))
+    # Dividing by a power of ten gives the nearest number with that few decimals; multiplying would not.
+    scale = 10.0 ** (_DIGITS - 1 - magnitude)
+    return np.asarray(np.rint(values * scale) / scale)
+
+
 def _short(value: float) -> float:
-    """Round to the digits that matter: the rows are read by every worker."""
     return float(f"{value:.{_DIGITS}g}")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from online_models.items.cooccurrence import CooccurrenceStore
 from online_models.items.pairs import PairBatch
 from online_models.items.settings import CooccurrenceSettings
-from streams.agents.documents import item_profile, neighbours_document
+from streams.agents.documents import item_profile, neighbours_documents
 from streams.agents.report import Report
 from streams.encode import encode_neighbours
 from streams.engine.handler import Output, Record, Row
@@ -46,7 +46,7 @@ class ItemsHandler:
         self.store.apply(PairBatch.concat([PairBatch.unpack(r.value or b"") for r in records]))
         due = self.store.publish()
         self._report.outputs(self._neighbours, len(due))
-        documents = [neighbours_document(row) for row in due if row.item_id]
+        documents = neighbours_documents(due)
         return [
             Output(self._neighbours, self._partition, key, value)
             for key, value in encode_neighbours(documents)

@@ -5,6 +5,7 @@ sequence of some key, in an output id, or in the final state.
 """
 
 import random
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -48,7 +49,8 @@ class TestOneWorkerOnEitherBroker:
             if fault == "kill":
                 topology.kill("w1")
             else:
-                assert topology.terminate("w1") == 0
+                # It may still have been importing: then the signal ends it before it has begun.
+                assert topology.terminate("w1") in (0, -signal.SIGTERM)
             topology.start("w1")
         feeding.join()
         topology.wait_for_outputs()
