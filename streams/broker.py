@@ -26,6 +26,7 @@ LOG_NAME: Final = "broker.log"
 _START: Final = timedelta(seconds=30)
 _ATTEMPTS: Final = 5
 _POLL_SECONDS: Final = 0.02
+_NOISE: Final = ("weak version", "hint: ", " | data dir: ")
 _SERVER_PORTS: Final = (20_000, 32_768)
 
 
@@ -123,7 +124,8 @@ class EmbeddedBroker:
         clients.wait_for_broker(Broker(bootstrap_servers=self.bootstrap_servers), _START, say=lambda _: None)
 
     def _raise_with_log(self, what: str, process: GuardedProcess) -> None:
-        said = [line for line in process.said() if "weak version" not in line]
+        # Its own warnings and hints speak of another command line.
+        said = [line for line in process.said() if not any(text in line for text in _NOISE)]
         error = _PortTakenError if any("already in use" in line for line in said) else BrokerUnavailableError
         raise error(f"{what} (log {self.log}): {' '.join(said[-5:]) or 'it said nothing'}")
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Self
@@ -20,7 +20,7 @@ from streams.settings.sections import Broker
 
 VERSION = "4.1.1"
 ARTIFACT = f"org.apache.kafka:kafka_2.13:{VERSION}"
-START = timedelta(seconds=90)
+START = timedelta(seconds=150)
 
 _CLUSTER_ID = "a2VlcHN0cmVhbS10ZXN0cw"
 _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
@@ -76,19 +76,47 @@ def missing() -> str | None:
 
 
 def jars() -> Path:
-    """Return the directory of the jars, fetched once; parallel test processes wait for the first."""
+    """Return the directory of the jars, fetched once."""
+    return _once("libs", _fetch)
+
+
+def formatted() -> Path:
+    """Return a data directory as the storage tool leaves it, made once: a JVM for it takes seconds."""
+    jars()
+    return _once("formatted", _format)
+
+
+def _once(name: str, make: Callable[[Path], None]) -> Path:
+    """Make an entry of the cache under another name and rename it when it is whole; others wait."""
     cache = cache_directory()
-    libs = cache / "libs"
     cache.mkdir(parents=True, exist_ok=True)
+    entry = cache / name
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not libs.is_dir():
+        if not entry.is_dir():
             with tempfile.TemporaryDirectory(dir=cache) as work:
-                Path(work, "pom.xml").write_text(_POM)
-                fetch = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=libs"]
-                subprocess.run(fetch, cwd=work, check=True, timeout=600)
-                Path(work, "libs").rename(libs)  # at once: a broken download is never taken for a whole one
-    return libs
+                make(Path(work))
+                Path(work, name).rename(entry)
+    return entry
+
+
+def _fetch(work: Path) -> None:
+    (work / "pom.xml").write_text(_POM)
+    fetch = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=libs"]
+    subprocess.run(fetch, cwd=work, check=True, timeout=600)
+
+
+def _format(work: Path) -> None:
+    listener = {"listeners": f"CONTROLLER://{HOST}:1", "controller.quorum.voters": f"1@{HOST}:1"}
+    properties = _PROPERTIES | listener | {"process.roles": "controller", "log.dirs": "formatted"}
+    (work / "server.properties").write_text(_lines(properties))
+    java = ["java", *_JVM, "-cp", f"{cache_directory() / 'libs'}/*", "kafka.tools.StorageTool", "format"]
+    arguments = ["-t", _CLUSTER_ID, "-c", "server.properties"]
+    subprocess.run([*java, *arguments], cwd=work, check=True, capture_output=True, timeout=300)
+
+
+def _lines(properties: Mapping[str, str]) -> str:
+    return "".join(f"{name}={value}\n" for name, value in properties.items())
 
 
 class KafkaServer:
@@ -192,12 +220,6 @@ class KafkaServer:
             "log.dirs": str(self.directory / "data"),
             **self._overrides,
         }
-        file.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
-        command = self._java("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
-        subprocess.run(
-            [*command, "kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", file],
-            check=True,
-            capture_output=True,
-            timeout=120,
-        )
+        file.write_text(_lines(properties))
+        shutil.copytree(formatted(), self.directory / "data")
         return file
