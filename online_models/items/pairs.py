@@ -4,7 +4,7 @@ A touch of item b after item a at distance k within a session counts forward at 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self, TypeVar
 
 import msgspec
@@ -144,6 +144,14 @@ class PairBatch:
             weight=self.weight[pairs],
             time=self.time[pairs],
         )
+
+    def named(self, name_of: Callable[[int], str]) -> Self:
+        """Return the batch with ids from `name_of` ("" where it knows none) for hashes without one."""
+        if "" not in self.names:
+            return self
+        hashes = self.hashes.tolist()
+        names = [name or name_of(value) for name, value in zip(self.names, hashes, strict=True)]
+        return replace(self, names=names)
 
     def pack(self) -> bytes:
         """Return the batch as versioned msgpack, columns as little-endian bytes."""

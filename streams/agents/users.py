@@ -169,7 +169,8 @@ class UsersHandler:
     def _pairs(self, pairs: Sequence[PairBatch]) -> list[Output]:
         if not pairs:
             return []
-        split = PairBatch.concat(pairs).split(lambda hashes: item_partitions(hashes, self._partitions))
+        named = PairBatch.concat(pairs).named(self._broadcast.table.name_of)
+        split = named.split(lambda hashes: item_partitions(hashes, self._partitions))
         return [Output(self._topics.item_pairs, number, None, batch.pack()) for number, batch in split]
 
     def _examples(self, examples: ExampleBatch) -> list[Output]:

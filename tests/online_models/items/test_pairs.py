@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pytest
@@ -96,6 +98,16 @@ class TestPack:
     def test_other_bytes_are_refused(self, data):
         with pytest.raises(CorruptStateError, match="pairs"):
             PairBatch.unpack(data)
+
+
+class TestNamed:
+    def test_ids_known_elsewhere_are_filled_in(self):
+        batch = log_of([(1, "a", 10), (1, "b", 20)])
+        nameless = batch.named(str)
+        assert nameless is batch
+        known = {int(item_hash("a")): "a"}
+        blank = replace(batch, names=["", ""])
+        assert sorted(blank.named(lambda value: known.get(value, "")).names) == ["", "a"]
 
 
 class TestConcat:
