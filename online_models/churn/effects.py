@@ -88,6 +88,8 @@ class UserView:
         Hashes of the last touched and the last bought items, newest first.
     spend
         Spent in all, at purchases.
+    cart_items
+        Added to the cart since the last purchase, less what was taken out again.
     score, score_ms, score_version
         Last score, its time and model version; time 0 where never scored.
     alert_ms
@@ -106,6 +108,7 @@ class UserView:
     recent: list[int]
     bought: list[int]
     spend: float
+    cart_items: int
     score: float
     score_ms: int
     score_version: int

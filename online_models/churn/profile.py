@@ -107,6 +107,7 @@ class UserStore:
             recent=[value for value in row["recent"].tolist() if value],
             bought=[value for value in row["bought"].tolist() if value],
             spend=float(row["spend"]),
+            cart_items=max(int(row["cart_items"]), 0),
             score=float(row["score"]),
             score_ms=int(row["score_ms"]),
             score_version=int(row["score_version"]),

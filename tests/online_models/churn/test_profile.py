@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 
 from online_models.churn.effects import UserEffects
+from online_models.churn.features import FEATURE_NAMES
 from online_models.churn.labels import ExampleBatch
 from online_models.churn.profile import UserStore
 from online_models.churn.settings import DAY_MS, HOUR_MS, MINUTE_MS
@@ -128,6 +129,7 @@ class TestAgainstTheReference:
         assert view.session_touches == len(user.session_items)
         assert view.recent == [hash_id(item) for item in user.recent]
         assert view.bought == [hash_id(item) for item in user.bought]
+        assert view.cart_items == max(user.cart, 0)
         assert view.spend == pytest.approx(user.spend)
         assert view.pending_labels == [landmark.at for landmark in user.landmarks]
 
@@ -152,44 +154,79 @@ class TestSessions:
 
 
 class TestLabels:
-    def test_the_label_is_released_at_the_horizon_plus_lateness_for_either_class(self):
+    def frozen(self, after_ms=None):
+        """Return a store, the first landmark of a user, and whether activity follows it after a time."""
         store = UserStore(SMALL)
-        quiet, back = "u:quiet", "u:back"
-        store.apply(batch_of([Event(quiet), Event(back)]))
-        effects = store.apply(batch_of([Event(back, time=START_MS + 2 * DAY_MS)], 2))
-        landmarks = {s: store.lookup(s).pending_labels[0] for s in (quiet, back)}
-        due = {s: at + SMALL.horizon_ms + SMALL.allowed_lateness_ms for s, at in landmarks.items()}
-        for subject, label in ((quiet, 1), (back, 0)):
-            store.tick(due[subject])
-            assert landmarks[subject] in store.lookup(subject).pending_labels
-            effects = store.tick(due[subject] + 1)
-            examples = [
-                (int(kind), int(at), int(value))
-                for kind, at, value, who in zip(
-                    effects.examples.kind,
-                    effects.examples.landmark_ms,
-                    effects.examples.label,
-                    effects.examples.subject,
-                    strict=True,
-                )
-                if who == hash_id(subject)
-            ]
-            assert (0, landmarks[subject], label) in examples
-            store = self.again(store, due, quiet, back, subject)
+        store.apply(batch_of([Event("u:ann")]))
+        store.tick(START_MS + SMALL.landmark_interval_ms + 1)
+        [landmark] = store.lookup("u:ann").pending_labels
+        if after_ms is not None:
+            store.apply(batch_of([Event("u:ann", time=landmark + after_ms)], 1))
+        return store, landmark
 
-    def again(self, store, due, quiet, back, subject):
-        # The second user may be due before the first: start afresh for it.
-        del store, due, subject
-        fresh = UserStore(SMALL)
-        fresh.apply(batch_of([Event(quiet), Event(back)]))
-        fresh.apply(batch_of([Event(back, time=START_MS + 2 * DAY_MS)], 2))
-        return fresh
+    def released(self, effects, landmark):
+        columns = (effects.examples.kind, effects.examples.landmark_ms, effects.examples.label)
+        return {int(k): int(y) for k, at, y in zip(*columns, strict=True) if at == landmark}
+
+    @pytest.mark.parametrize(
+        ("after_ms", "label"), [(None, 1), (1, 0), (SMALL.horizon_ms, 0), (SMALL.horizon_ms + 1, 1)]
+    )
+    def test_a_churn_label_is_released_at_the_horizon_plus_lateness_for_either_class(self, after_ms, label):
+        store, landmark = self.frozen(after_ms)
+        due = landmark + SMALL.horizon_ms + SMALL.allowed_lateness_ms
+        assert 0 not in self.released(store.tick(due), landmark)
+        assert self.released(store.tick(due + 1), landmark)[0] == label
+
+    @pytest.mark.parametrize(
+        ("after_ms", "label"),
+        [(None, 0), (1, 1), (SMALL.hazard_step_ms, 1), (SMALL.hazard_step_ms + 1, 0)],
+    )
+    def test_a_hazard_label_is_released_at_the_step_plus_lateness(self, after_ms, label):
+        store, landmark = self.frozen(after_ms)
+        due = landmark + SMALL.hazard_step_ms + SMALL.allowed_lateness_ms
+        assert self.released(store.tick(due), landmark) == {}
+        assert self.released(store.tick(due + 1), landmark) == {1: label}
+
+    def test_activity_at_the_landmark_itself_is_no_return(self):
+        store, landmark = self.frozen(0)
+        effects = store.tick(landmark + SMALL.hazard_step_ms + SMALL.allowed_lateness_ms + 1)
+        assert self.released(effects, landmark) == {1: 0}
+
+    def test_a_late_return_answers_a_landmark_but_changes_no_frozen_feature(self):
+        store, landmark = self.frozen()
+        early, _ = self.frozen()
+        before = next(v for k, v in saved(early).items() if k.startswith(b"\0landmarks:"))
+        store.apply(batch_of([Event("u:bob", time=landmark + 2 * HOUR_MS)], 1))
+        store.apply(batch_of([Event("u:ann", "purchase", landmark + HOUR_MS + 1, value=50.0)], 2))
+        after = next(v for k, v in saved(store).items() if k.startswith(b"\0landmarks:u:ann"))
+        features = SMALL.landmark_slots * len(FEATURE_NAMES) * 4
+        assert after[-features:] == before[-features:]
+        effects = store.tick(landmark + SMALL.hazard_step_ms + SMALL.allowed_lateness_ms + 1)
+        assert self.released(effects, landmark) == {1: 1}
 
     def test_no_more_landmarks_wait_than_there_are_slots(self):
         store = UserStore(SMALL)
         for hour in range(0, 24 * 12, 5):
             store.apply(batch_of([Event("u:ann", time=START_MS + hour * HOUR_MS)], hour))
             assert len(store.lookup("u:ann").pending_labels) <= SMALL.landmark_slots
+
+
+class TestPopulation:
+    def checks_until(self, ms):
+        store = UserStore(SMALL)
+        store.apply(batch_of([Event("u:ann")]))
+        return [score.at_ms for score in store.tick(START_MS + ms).scores]
+
+    def test_a_user_is_checked_every_interval_while_active_within_the_horizon(self):
+        checks = self.checks_until(9 * DAY_MS)
+        assert np.unique(np.diff(checks)).tolist() == [SMALL.check_interval_ms]
+        assert len(checks) == SMALL.horizon_ms // SMALL.check_interval_ms
+        assert START_MS <= checks[0] < START_MS + SMALL.check_interval_ms
+
+    def test_anonymous_users_are_never_checked(self):
+        store = UserStore(SMALL)
+        store.apply(batch_of([Event("a:cookie")]))
+        assert store.tick(START_MS + 9 * DAY_MS).scores == []
 
 
 class TestLiveClock:

@@ -10,7 +10,8 @@ from online_models.churn.scorer import ChurnScorer
 from online_models.churn.settings import DAY_MS, HOUR_MS, MINUTE_MS, AlertSettings, UserSettings
 from online_models.events import KIND, EventBatch, hash_id
 
-START_MS = 1_700_000_000_000
+START_MS = 19_676 * DAY_MS
+"""On every grid, so that logs hit boundaries exactly."""
 
 SMALL = UserSettings(
     horizon_ms=3 * DAY_MS,
@@ -82,7 +83,7 @@ def scorer_of(version=1, threshold=0.4):
     )
 
 
-_STEPS = (0, 1000, 10 * MINUTE_MS, 30 * MINUTE_MS, 31 * MINUTE_MS, 3 * HOUR_MS, 17 * HOUR_MS, 4 * DAY_MS)
+_STEPS = (0, 0, 1, 30 * MINUTE_MS, 30 * MINUTE_MS + 1, *(h * HOUR_MS for h in (1, 3, 6, 24, 72, 73, 96, 960)))
 _KINDS = (
     "view_item",
     "view_item",
@@ -96,10 +97,14 @@ _KINDS = (
     "user_erased",
 )
 
+_names = [f"u:{number}" for number in range(400)]
+_WITH_ANN = [name for name in _names if hash_id(name) % 24 == hash_id("u:ann") % 24][:3]
+"""Users who are checked at the same ticks as u:ann."""
+
 _steps = st.tuples(
     st.sampled_from(_STEPS),
-    st.sampled_from((0, 0, 0, 0, 5 * MINUTE_MS, 55 * MINUTE_MS, 61 * MINUTE_MS, 5 * HOUR_MS)),
-    st.sampled_from(("u:ann", "u:ann", "u:ann", "u:bob", "u:eve", "a:cookie")),
+    st.sampled_from((0, 0, 0, 0, 1, 5 * MINUTE_MS, 30 * MINUTE_MS, HOUR_MS, HOUR_MS + 1, 5 * HOUR_MS)),
+    st.sampled_from(("u:ann", "u:ann", "u:ann", *_WITH_ANN, "u:eve", "a:cookie")),
     st.sampled_from(_KINDS),
     st.lists(st.sampled_from(("a1", "a2", "b1", "b2", "c1")), max_size=3, unique=True),
     st.sampled_from(("", "", "s1", "s2")),
