@@ -29,6 +29,6 @@ class NativeLayout(Layout):
         """Yield every line that is not blank, without its line end."""
         del head
         for line in source.lines():
-            raw = line.strip()
-            if raw:
+            raw = line.rstrip(b"\r\n")
+            if raw.strip():
                 yield raw

@@ -8,13 +8,19 @@ import time
 from collections import Counter
 
 import pytest
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams import clients, topics
 from streams.cli import run
 from streams.sources.record import record_of
 from streams.sources.simulator import ShopConfig, simulate
 from streams.sources.writer import write_lines
+
+STARTING = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
 
 
 @pytest.fixture
@@ -53,7 +59,7 @@ def _end(consumer, partition):
         try:
             return consumer.get_watermark_offsets(partition, timeout=5)[1]
         except KafkaException as error:
-            if not error.args[0].retriable() or time.monotonic() > deadline:
+            if error.args[0].code() not in STARTING or time.monotonic() > deadline:
                 raise
 
 

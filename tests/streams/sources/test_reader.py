@@ -84,7 +84,7 @@ class TestFilesThatCannotBeRead:
 class TestNativeEvents:
     def test_broken_lines_are_passed_on_untouched_and_blank_ones_are_not(self, tmp_path):
         (tmp_path / "log").write_bytes(b"\xef\xbb\xbf" + LINES[0] + b'\n{"broken": \n' + LINES[1])
-        assert list(read_events([tmp_path / "log"])) == [LINES[0].strip(), b'{"broken":', LINES[1].strip()]
+        assert list(read_events([tmp_path / "log"])) == [LINES[0].strip(), b'{"broken": ', LINES[1].strip()]
 
     def test_are_keyed_by_user_then_by_visitor(self):
         assert record_of(b'{"event_time":"1970-01-01T00:00:01Z","user_id":"u","anonymous_id":"a"}')[:2] == (
