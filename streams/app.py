@@ -1,5 +1,6 @@
 """The topology on one page: three agents, three kinds of state, two broadcasts; and their worker."""
 
+import asyncio
 import logging
 from pathlib import Path
 from typing import Final
@@ -13,7 +14,7 @@ from streams.agents.trainer import TrainerHandler
 from streams.agents.users import UsersHandler, UsersTopics
 from streams.api import Server
 from streams.decode import Decoder
-from streams.engine import membership, runner
+from streams.engine import membership, probe, runner
 from streams.engine.instance import Instance
 from streams.engine.runtime import EngineSettings, Runtime
 from streams.metrics import Metrics
@@ -72,6 +73,7 @@ class Worker:
     async def run(self) -> int:
         """Run until SIGTERM, SIGINT or a failure; return the exit code."""
         membership.check_layout()
+        await asyncio.to_thread(self._try_broker)
         self.broadcast.start()
         await self.server.start()
         try:
@@ -80,6 +82,21 @@ class Worker:
             await self.server.stop()
             self.broadcast.stop()
             self._instance.release()
+
+    def _try_broker(self) -> None:
+        """Say how far the promise reaches on this broker, and keep a second worker off where it must."""
+        group, instance = self.settings.engine.group, self._instance.name
+        found = probe.probe(
+            self._config,
+            topics.PROBE.full_name(self.settings),
+            f"{group}-probe",
+            deadline_s=self.settings.broker.broker_wait.total_seconds(),
+        )
+        log.info("broker tried: good for %s", found.workers)
+        if not found.hides_aborted:
+            log.warning("this broker shows aborted records to readers: outputs may be seen twice")
+        if not found.refuses_strangers:
+            probe.check_alone(self._config, group, instance)
 
     def _runtime(self) -> Runtime:
         settings, engine, broker = self.settings, self.settings.engine, self.settings.broker

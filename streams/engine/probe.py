@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from streams.engine.membership import Membership
-from streams.errors import BrokerUnavailableError
+from streams.errors import BrokerUnavailableError, EngineError
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,38 @@ def probe(config: Mapping[str, Any], topic: str, group: str, *, deadline_s: floa
                 ) from error
             log.info("broker not ready for transactions yet: %s", reason)
             time.sleep(0.5)  # a poll of somebody else's start: nothing here could signal it
+
+
+def check_alone(config: Mapping[str, Any], group: str, instance: str) -> None:
+    """Refuse to be the second worker of a group; for brokers that fence only one.
+
+    Parameters
+    ----------
+    config
+        confluent-kafka settings that reach the broker.
+    group, instance
+        The group to join, and our name in it.
+
+    Raises
+    ------
+    EngineError
+        Another instance is a member.
+    """
+    admin = AdminClient(dict(config))  # must outlive its answer
+    described = admin.describe_consumer_groups([group], request_timeout=_CALL_S)
+    try:
+        members = described[group].result(_CALL_S).members
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+            return
+        raise BrokerUnavailableError(f"group {group} cannot be described: {error.args[0]}") from error
+    others = sorted({m.group_instance_id or m.member_id for m in members} - {instance})
+    if others:
+        raise EngineError(
+            f"this broker keeps the exactly-once promise for one worker only, and {', '.join(others)} is a "
+            f"member of group {group!r} already. Stop it first, use Apache Kafka for several workers, or, if "
+            f"it is long dead, start this one as --instance {others[0]}"
+        )
 
 
 def _producer(config: Mapping[str, Any]) -> Producer:

@@ -84,19 +84,30 @@ async def run(runtime: Runtime, *, grace_s: float = 10.0) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     app = runtime.app
-    starting = asyncio.ensure_future(app.start())
-    waits = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(runtime.failed.wait())]
-    crashed = asyncio.ensure_future(_crash(app))
-    await asyncio.wait({*waits, crashed}, return_when=asyncio.FIRST_COMPLETED)
+    starting = asyncio.ensure_future(_start(app))
+    ends = {
+        asyncio.ensure_future(stop.wait()),
+        asyncio.ensure_future(runtime.failed.wait()),
+        asyncio.ensure_future(_crash(app)),
+    }
+    await asyncio.wait({starting, *ends}, return_when=asyncio.FIRST_COMPLETED)
+    if starting.done() and starting.exception() is not None:
+        log.error("could not start: %r", starting.exception())
+    else:
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     log.info("stopping")
     code = 0 if stop.is_set() and runtime.failure is None else 1
     await runtime.stop()
     _end_process_after(grace_s, code)
     starting.cancel()
     await app.stop()
-    for wait in (*waits, crashed):
-        wait.cancel()
+    for end in ends:
+        end.cancel()
     return code
+
+
+async def _start(app: EngineApp) -> None:
+    await app.start()
 
 
 async def _crash(app: EngineApp) -> None:

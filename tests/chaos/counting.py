@@ -10,14 +10,17 @@ import logging
 import signal
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 import xxhash
 
+from streams import clients
 from streams.engine.handler import Output, Record, Row
 from streams.engine.runner import create_app, run
 from streams.engine.runtime import EngineSettings, Runtime
+from streams.settings.sections import Broker
 
 _decode = msgspec.json.Decoder(dict[str, object]).decode
 _encode = msgspec.json.encode
@@ -95,6 +98,7 @@ TOPICS = ("ev", "out", "mid", "iout", "dlq", "users-changelog", "items-changelog
 
 
 async def main(bootstrap: str, group: str, instance: str, datadir: Path, partitions: int) -> int:
+    clients.wait_for_broker(Broker(bootstrap_servers=bootstrap), timedelta(seconds=60), say=print)
     app = create_app(group, f"kafka://{bootstrap}", instance=instance, datadir=datadir, session_timeout_s=6.0)
     runtime = Runtime(app, EngineSettings(instance), {"bootstrap.servers": bootstrap})
     runtime.agent("users", f"{group}-ev", f"{group}-users-changelog", lambda p: Users(group, p, partitions))

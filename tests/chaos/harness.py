@@ -116,6 +116,12 @@ class Topology:
     def log_of(self, name: str) -> str:
         return (self.directory / f"{name}.log").read_text(errors="replace")
 
+    def supervise(self) -> None:
+        """Start workers again that ended by themselves, as a supervisor does."""
+        for name in [name for name in self.workers if name not in self.alive()]:
+            self.workers.pop(name)
+            self.start(name)
+
     # -- events
 
     def feed(self, events: int, rate: float | None = None, *, poison_every: int = 0) -> None:
@@ -178,6 +184,7 @@ class Topology:
         progress = [-1, time.monotonic()]
 
         def done() -> bool:
+            self.supervise()
             seen = len(self.read("iout"))
             if seen != progress[0]:
                 progress[:] = [seen, time.monotonic()]

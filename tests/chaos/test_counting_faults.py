@@ -94,9 +94,7 @@ class TestManyWorkersOnKafka:
 
     @staticmethod
     def do(kind: str, topology: Topology, broker, harm: random.Random) -> None:
-        for name in [n for n in topology.workers if n not in topology.alive()]:
-            topology.workers.pop(name)
-            topology.start(name)
+        topology.supervise()
         if kind == "add" and len(topology.alive()) >= 3:
             kind = "kill"
         if kind == "remove" and len(topology.alive()) <= 1:

@@ -15,7 +15,7 @@ from streams.engine.handler import Output, Record
 from streams.engine.membership import Membership
 from streams.engine.observer import Observer
 from streams.engine.partition import TopicPartition as Source
-from streams.engine.probe import probe
+from streams.engine.probe import check_alone, probe
 from streams.engine.restore import POSITION_KEY, encode_position
 from streams.engine.runner import create_app
 from streams.engine.runtime import EngineSettings, Runtime
@@ -375,3 +375,15 @@ class TestProbe:
         bench = Bench(kafka_broker.bootstrap_servers, tmp_path)
         found = probe(bench.config, f"{bench.group}-mid", f"{bench.group}-probe")
         assert found.workers == "any number of workers"
+
+
+class TestOnlyWorker:
+    async def test_a_second_worker_is_refused_by_the_name_of_the_first(self, embedded_broker, tmp_path):
+        bench = Bench(embedded_broker.bootstrap_servers, tmp_path)
+        check_alone(bench.config, bench.group, "a")  # no group yet
+        runtime = await bench.start(instance="a")
+        await until(lambda: runtime.ready, "readiness")
+        check_alone(bench.config, bench.group, "a")  # the same worker once more
+        with pytest.raises(EngineError, match="one worker only, and a is a member"):
+            check_alone(bench.config, bench.group, "b")
+        await bench.stop(runtime)
