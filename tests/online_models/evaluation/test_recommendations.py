@@ -1,0 +1,157 @@
+"""The trial: which cases count, what is known when, and figures that follow from the definitions."""
+
+import math
+
+import numpy as np
+import pytest
+
+from online_models.errors import InvalidParameterError
+from online_models.evaluation.recommendations import (
+    MODEL,
+    RecommendationTrial,
+    RecommendationTrialSettings,
+)
+from online_models.events import hash_id
+from online_models.pipeline import Pipeline
+from tests.online_models.churn.workload import START_MS, Event, batch_of
+
+
+def visits(*sessions, start=0):
+    """Return one visitor a session, all touching a second apart."""
+    return [
+        Event(f"a:{start + number}", time=START_MS + (start + number) * 60_000 + place * 1000, items=(item,))
+        for number, session in enumerate(sessions)
+        for place, item in enumerate(session)
+    ]
+
+
+def trial_of(*, learned=(), tested=(), **settings):
+    trial = RecommendationTrial(Pipeline(), RecommendationTrialSettings(**settings))
+    if learned:
+        trial.learn(batch_of(learned))
+    if tested:
+        trial.test(batch_of(tested, len(learned)))
+    return trial.report()
+
+
+class TestCases:
+    def test_a_case_needs_earlier_touches_of_its_session(self):
+        tested = visits(["a", "b", "c"], ["a"])
+        assert trial_of(tested=tested).counts["cases"] == 2
+        assert trial_of(tested=tested, min_history=2).counts["cases"] == 1
+        assert trial_of(tested=tested, min_history=0).counts["cases"] == 4
+
+    def test_repeats_count_and_are_told_apart(self):
+        counts = trial_of(tested=visits(["a", "b", "a"])).counts
+        assert (counts["cases"], counts["new_cases"]) == (2, 1)
+
+    def test_an_item_never_seen_is_a_miss_and_counted(self):
+        report = trial_of(learned=visits(["a", "b"]), tested=visits(["a", "b"], ["a", "z"], start=2))
+        assert report.never_seen == 0.5
+        assert report.quality[MODEL]["hit_rate@20"] == 0.5
+
+    def test_items_of_one_event_are_cases_of_each_other(self):
+        basket = [Event("u:1", "purchase", START_MS, ("a", "b", "c"))]
+        assert trial_of(tested=basket).counts["cases"] == 2
+
+    def test_refused_events_are_no_cases(self):
+        tested = visits(["a", "b"])
+        report = trial_of(tested=[*tested, tested[1]._replace(event_id="id-1")])
+        assert report.counts["cases"] == 1
+        assert report.counts["tested_events"] == 2
+
+
+class TestLearning:
+    def test_each_event_is_predicted_before_it_is_learned(self):
+        report = trial_of(tested=visits(["a", "b"], ["a", "b"]))
+        for name in (MODEL, "co-occurrence (AR)", "co-occurrence (SR)"):
+            assert report.quality[name]["hit_rate@20"] == 0.5
+        assert report.never_seen == 0.5
+
+    def test_frozen_nothing_is_learned_but_a_session_grows(self):
+        learned = visits(["a", "b"], ["b", "c"])
+        tested = visits(["z", "a", "b", "c"], start=2)
+        report = trial_of(learned=learned, tested=tested, freeze=True)
+        # After z only what is popular can be offered; after a and after b what was learned.
+        assert report.quality["co-occurrence (SR)"]["hit_rate@20"] == pytest.approx(2 / 3)
+        assert report.quality["popularity"]["hit_rate@20"] == 1.0
+        assert report.counts["items"] == 3
+
+    def test_an_item_new_in_the_test_part_stays_unknown_when_frozen(self):
+        tested = visits(["a", "z"], ["a", "z"], start=1)
+        learned = visits(["a", "b"])
+        assert trial_of(learned=learned, tested=tested, freeze=True).never_seen == 1.0
+        assert trial_of(learned=learned, tested=tested).never_seen == 0.5
+
+    def test_own_history_reaches_over_sessions(self):
+        again = [Event("u:1", time=START_MS + hour * 3_600_000, items=("b",)) for hour in (1, 3)]
+        tested = [Event("u:1", time=START_MS, items=("a",)), *again]
+        report = trial_of(tested=tested, min_history=0)
+        assert report.quality["own history"]["hit_rate@20"] == pytest.approx(1 / 3)
+
+    def test_batches_do_not_matter(self):
+        events = visits(*[["a", "b", "c"], ["b", "c"], ["a", "c", "b", "a"]] * 3)
+        whole = trial_of(tested=events)
+        trial = RecommendationTrial(Pipeline(), RecommendationTrialSettings())
+        for place in range(len(events)):
+            trial.test(batch_of(events[place : place + 1], place))
+        assert trial.report() == whole or str(trial.report()) == str(whole)
+
+
+class TestReport:
+    def test_ranks_give_the_measures_of_their_definition(self):
+        report = trial_of(
+            learned=visits(["a", "b"], ["a", "b"], ["a", "c"]),
+            tested=visits(["a", "c"], start=3),
+            freeze=True,
+        )
+        row = report.quality["co-occurrence (SR)"]
+        assert (row["hit_rate@20"], row["mrr@20"], row["mrr@5"]) == (1.0, 0.5, 0.5)
+        assert report.quality["popularity"]["mrr@20"] == pytest.approx(1 / 3)
+
+    def test_leads_carry_intervals_around_the_difference(self):
+        sessions = [["a", "b"], ["c", "d"], ["e", "f"]] * 10
+        report = trial_of(learned=visits(*sessions), tested=visits(*sessions, start=30))
+        lead = report.intervals["popularity"]["mrr@20"]
+        expected = report.quality[MODEL]["mrr@20"] - report.quality["popularity"]["mrr@20"]
+        assert lead.difference == pytest.approx(expected)
+        assert lead.low <= lead.difference <= lead.high
+        assert lead.low > 0
+
+    def test_lists_and_cutoffs_follow_k(self):
+        names = trial_of(tested=visits(["a", "b"]), k=7).quality[MODEL]
+        assert {"hit_rate@5", "hit_rate@7", "new_mrr@7"} <= names.keys()
+        assert "hit_rate@10" not in names
+
+    def test_diversity_is_known_where_categories_are(self):
+        # The workload calls an item's first letter its category.
+        report = trial_of(learned=visits(["a1", "a2"], ["a1", "b1"]), tested=visits(["a1", "b1"], start=2))
+        assert 0 < report.quality[MODEL]["diversity"] <= 1
+
+    def test_without_a_case_everything_is_undefined(self):
+        report = trial_of(learned=visits(["a", "b"]))
+        assert math.isnan(report.never_seen)
+        assert math.isnan(report.quality[MODEL]["hit_rate@20"])
+        assert math.isnan(report.intervals["popularity"]["mrr@20"].low)
+
+    @pytest.mark.parametrize("name", ["k", "min_history", "session_gap_ms", "remembered"])
+    def test_bad_settings_are_named(self, name):
+        with pytest.raises(InvalidParameterError, match=f"{name} must be at least"):
+            RecommendationTrialSettings(**{name: -1})
+
+
+class TestModel:
+    def test_is_shown_the_session_newest_first_and_no_more_than_it_remembers(self):
+        shown = []
+
+        class Listening(Pipeline):
+            def rank(self, session, length, now_ms, k):
+                shown.append((session.tolist(), length))
+                return super().rank(session, length, now_ms, k)
+
+        trial = RecommendationTrial(Listening(), RecommendationTrialSettings(remembered=2))
+        trial.test(batch_of(visits(["a", "b", "c", "d"])))
+        a, b, c = (hash_id(item) for item in "abc")
+        assert shown == [([a], 1), ([b, a], 2), ([c, b], 3)]
+        assert all(isinstance(length, int) for _, length in shown)
+        assert np.isfinite(trial.report().quality[MODEL]["mrr@20"])
