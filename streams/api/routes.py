@@ -16,7 +16,7 @@ from aiohttp import web
 from streams.announce import Directory
 from streams.api.owners import FORWARDED, Answer, Owners, lookup_path
 from streams.api.worker import ApiWorker, Local
-from streams.metrics import Metrics, table
+from streams.metrics import Held, Metrics, table
 from streams.schemas import ModelSnapshot
 from streams.schemas.fields import MAX_ID
 
@@ -161,7 +161,10 @@ class Routes:
         membership = self.worker.runtime.membership
         self.worker.metrics.standing(
             membership.generation if membership else 0,
-            [(agent, held.source.partition, held.opened) for agent, held in self.local.held()],
+            [
+                Held(agent, held.source, held.opened, max(0, held.fetch_next - held.position))
+                for agent, held in self.local.held()
+            ],
             ready=not self.local.missing(),
         )
 

@@ -154,16 +154,17 @@ def _json(record: "Followed") -> None:
 
 
 class _Readable:
-    """Prints records for people."""
+    """Prints records for people: lines are cut at a terminal's edge, and whole in a pipe."""
 
     def __init__(self, settings: Settings) -> None:
         from rich.console import Console
 
-        self._console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        self._console = Console(highlight=False)
         self._settings = settings
 
     def __call__(self, record: "Followed") -> None:
         from streams.cli.tail_lines import lines
 
+        whole = not self._console.is_terminal
         for line in lines(record, self._settings):
-            self._console.print(line, no_wrap=True, overflow="ellipsis", crop=sys.stdout.isatty())
+            self._console.print(line, no_wrap=True, overflow="ellipsis", crop=not whole, soft_wrap=whole)

@@ -96,9 +96,9 @@ def _print_risk(profile: Mapping[str, Any], console: "Console") -> None:
     console.print(Text.assemble("\nchurn risk   ", (f"{risk['probability']:.1%}", style), (by, "dim")))
     for reason in risk["reasons"]:
         console.print(Text(f"  {printable(reason)}"))
-    if alert and alert["alerts"]:
-        last, armed = clock(alert.get("last_alert")), "armed" if alert["armed"] else "waits for a return"
-        console.print(Text(f"  {alert['alerts']} alerts, last {last}, {armed}", style="dim"))
+    if alert and alert["last_alert"] is not None:
+        again = "may be alerted again" if alert["armed"] else "not again before a return"
+        console.print(Text(f"  last alert {clock(alert['last_alert'])}, {again}", style="dim"))
 
 
 def _print_list(items: Any, console: "Console") -> None:

@@ -22,7 +22,7 @@ def command(
     *,
     instance: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Stable name in the group; else host name and a number."),
+        typer.Option(metavar="NAME", help="Stable name in the group; else host and number."),
     ] = None,
     group: Annotated[str | None, typer.Option(metavar="NAME", help="Consumer group of this shop.")] = None,
     http_host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Where to listen.")] = None,

@@ -3,7 +3,7 @@
 Numbers only: nothing here decides anything, and no label ever holds the id of a user or an item.
 """
 
-from streams.metrics.registry import Metrics
+from streams.metrics.registry import Held, Metrics
 from streams.metrics.table import TABLE, Metric
 
-__all__ = ["TABLE", "Metric", "Metrics"]
+__all__ = ["TABLE", "Held", "Metric", "Metrics"]

@@ -3,9 +3,9 @@
 import threading
 import time
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -20,6 +20,27 @@ from streams.metrics.table import TABLE, Metric
 
 _FEW: Final = 100
 """Below so many events in the window a broken producer cannot be told from a single bad event."""
+
+
+class Held(NamedTuple):
+    """A partition that the worker holds.
+
+    Parameters
+    ----------
+    agent
+        Which agent handles it.
+    source
+        Its topic and number.
+    opened
+        Whether it is restored and read.
+    unapplied
+        Records fetched and not applied yet.
+    """
+
+    agent: str
+    source: TopicPartition
+    opened: bool
+    unapplied: int
 
 
 class Metrics(Observer, Report):
@@ -62,6 +83,7 @@ class Metrics(Observer, Report):
         self._lock = threading.Lock()
         self._oldest_waiting: float | None = None
         self._newest_waiting = 0.0
+        self._unfetched: dict[TopicPartition, int] = {}
         self._gauge(table.REJECT_RATIO).set_function(self._recent.ratio)
         self._gauge(table.REJECT_ALERT).set_function(self._reject_alert)
         self._gauge(table.CHECKPOINT_AGE).set_function(self._checkpoint_age)
@@ -129,6 +151,7 @@ class Metrics(Observer, Report):
 
     def dropped(self, source: TopicPartition) -> None:
         """Forget what was said of a partition that is no longer held."""
+        self._unfetched.pop(source, None)
         self._counter(table.DROPPED, source.topic).inc()
         for metric in (table.RESTORE_REMAINING, table.LAG):
             self._forget(metric, source.topic, str(source.partition))
@@ -150,8 +173,8 @@ class Metrics(Observer, Report):
         self._counter(table.GAP, source.topic).inc(records)
 
     def lag(self, source: TopicPartition, records: int) -> None:
-        """Show how far a partition lies behind."""
-        self._gauge(table.LAG, source.topic, str(source.partition)).set(records)
+        """Note how far fetching lies behind."""
+        self._unfetched[source] = records
 
     # -- what the agents tell ---------------------------------------------------------------------------
 
@@ -205,21 +228,24 @@ class Metrics(Observer, Report):
 
     # -- what the server tells --------------------------------------------------------------------------
 
-    def standing(self, generation: int, held: Iterable[tuple[str, int, bool]], *, ready: bool) -> None:
-        """Show what is held now, as (agent, partition, whether it is open), and forget what is not."""
-        held = list(held)
-        assigned = Tally(agent for agent, _, _ in held)
-        opened = Tally(agent for agent, _, is_open in held if is_open)
+    def standing(self, generation: int, held: Sequence[Held], *, ready: bool) -> None:
+        """Show what is held now, and forget what is not."""
+        assigned = Tally(one.agent for one in held)
+        opened = Tally(one.agent for one in held if one.opened)
         for metric, counts in ((table.PARTITIONS_ASSIGNED, assigned), (table.PARTITIONS_OPEN, opened)):
             self._keep(metric, {(agent,) for agent in assigned})
             for agent in assigned:
                 self._gauge(metric, agent).set(counts[agent])
-        states: set[tuple[str, ...]] = {(agent, str(partition)) for agent, partition, _ in held}
+        states: set[tuple[str, ...]] = {(one.agent, str(one.source.partition)) for one in held}
         self._keep(table.STATE_ROWS, states)
         self._keep(table.STATE_BYTES, states)
         self._keep(table.EVENT_TIME_LAG, {state[1:] for state in states if state[0] == "users"})
         if "trainer" not in assigned:
             self._series[table.MODEL_QUALITY].clear()
+        for one in held:
+            labels = (one.source.topic, str(one.source.partition))
+            unfetched = self._unfetched.get(one.source, 0)
+            self._gauge(table.LAG, *labels).set(unfetched + one.unapplied)
         self._gauge(table.GENERATION).set(generation)
         self._gauge(table.READY).set(ready)
 

@@ -94,7 +94,7 @@ BATCH_RECORDS: Final = _histogram(
 LAG: Final = _gauge(
     "keepstream_lag_records",
     "records",
-    "Committed records of a partition that wait to be fetched.",
+    "Committed records of a partition that are not applied yet.",
     "topic",
     "partition",
 )

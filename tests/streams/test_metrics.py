@@ -11,7 +11,7 @@ from online_models.errors import InvalidParameterError
 from streams.agents.report import Report
 from streams.engine.observer import Observer
 from streams.engine.partition import TopicPartition
-from streams.metrics import TABLE, Metrics
+from streams.metrics import TABLE, Held, Metrics
 from streams.metrics.page import page
 
 SOURCE = TopicPartition("events", 3)
@@ -24,6 +24,10 @@ class Clock:
 
     def __call__(self):
         return self.now
+
+
+def held(agent, partition, *, opened=True, unapplied=0):
+    return Held(agent, TopicPartition(f"source of {agent}", partition), opened, unapplied)
 
 
 def feed_everything(metrics):
@@ -50,7 +54,7 @@ def feed_everything(metrics):
     metrics.model_quality("churn", "log_loss", 0.4)
     metrics.recommendation_quality("hit_rate", 0.3)
     metrics.drift("churn")
-    metrics.standing(3, [("users", 0, True), ("users", 1, False), ("trainer", 0, True)], ready=False)
+    metrics.standing(3, [held("users", 0), held("users", 1, opened=False), held("trainer", 0)], ready=False)
     metrics.lookup("user", 200, 0.001)
     metrics.loop_lag(0.002)
 
@@ -103,6 +107,7 @@ class TestMetrics:
     def test_what_a_lost_partition_said_is_forgotten(self):
         metrics = Metrics()
         metrics.lag(SOURCE, 12)
+        metrics.standing(1, [Held("users", SOURCE, opened=True, unapplied=0)], ready=True)
         metrics.restoring(SOURCE, 1, 2, 3)
         metrics.dropped(SOURCE)
         assert 'topic="events",partition' not in metrics.render().decode().replace("partition=", "partition")
@@ -116,14 +121,20 @@ class TestMetrics:
         for agent, partition in (("users", 0), ("users", 1), ("items", 0), ("trainer", 0)):
             metrics.state(agent, partition, 10, 100)
         metrics.model_quality("churn", "auc", 0.8)
-        held = [("users", 0, True), ("users", 1, True), ("items", 0, False), ("trainer", 0, True)]
-        metrics.standing(1, held, ready=False)
-        metrics.standing(2, [("users", 0, True)], ready=True)
+        held_first = [held("users", 0), held("users", 1), held("items", 0, opened=False), held("trainer", 0)]
+        metrics.standing(1, held_first, ready=False)
+        metrics.standing(2, [held("users", 0)], ready=True)
         text = metrics.render().decode()
         assert metrics.value("keepstream_partitions_open", agent="users") == 1
         assert 'agent="items"' not in text
         assert 'agent="users",partition="1"' not in text
         assert 'model="churn"' not in text
+
+    def test_lag_counts_what_is_not_applied_yet(self):
+        metrics = Metrics()
+        metrics.lag(SOURCE, 12)
+        metrics.standing(1, [Held("users", SOURCE, opened=True, unapplied=30)], ready=True)
+        assert metrics.value("keepstream_lag_records", topic="events", partition="3") == 42
 
     def test_event_time_lag_is_counted_from_the_wall_clock(self):
         clock = Clock()
