@@ -1,6 +1,10 @@
 """The direction of imports and the size of files, as they are promised in the documentation."""
 
 import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -36,6 +40,9 @@ FORBIDDEN_CALLS = {
     "datetime.today": "time is an argument",
     "date.today": "time is an argument",
 }
+
+PART_OF_A_REQUIREMENT = {"yarl", "multidict", "mode-streaming"}
+"""Types that aiohttp and Faust have in their own interfaces."""
 
 
 def name_of(file: Path) -> str:
@@ -83,9 +90,24 @@ def test_no_module_has_more_than_400_lines(file):
     assert lines <= 400
 
 
+def distribution_name(requirement: str) -> str:
+    return re.split(r"[ <>=!;\[~]", requirement, maxsplit=1)[0].lower().replace("_", "-")
+
+
+def test_the_code_imports_nothing_but_what_the_package_requires():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    required = [*project["dependencies"], *extras["embedded"], *extras["files"], *extras["datasets"]]
+    allowed = {distribution_name(requirement) for requirement in required} | PART_OF_A_REQUIREMENT
+    distributions = packages_distributions()
+    for file in MODULES:
+        for name in imports_of(ast.parse(file.read_text())) - sys.stdlib_module_names - set(PACKAGES):
+            names = {found.lower().replace("_", "-") for found in distributions.get(name, [name])}
+            assert names & allowed, f"{name_of(file)} imports {name}, which pyproject.toml does not require"
+
+
 def test_decisions_can_be_imported_without_any_part_of_the_transport():
     import subprocess
-    import sys
 
     program = (
         "import pkgutil, importlib, sys, online_models\n"
