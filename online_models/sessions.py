@@ -123,7 +123,7 @@ class Trail:
     previous
         (m, d) the session's earlier touches, newest first, 0 where there are fewer.
     returns
-        (m,) whether the item is among the remembered touches, the one just before left aside.
+        (m,) whether the item is among the remembered touches, but not the one just before.
     recent
         (g, r) the users' last touches afterwards, newest first.
     touched
@@ -173,7 +173,7 @@ def follow_touches(
     np.add.at(touched, group[ordinal == last_ordinal[group]], 1)
     return Trail(
         previous=previous.astype(np.uint64),
-        returns=(earlier[:, 1:] == item[:, None]).any(axis=1),
+        returns=(earlier == item[:, None]).any(axis=1) & (earlier[:, 0] != item),
         recent=_newest(line, group, recent),
         touched=touched,
     )
