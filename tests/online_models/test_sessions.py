@@ -82,7 +82,7 @@ class TestFollowTouches:
 
     def test_a_return_is_an_item_seen_before_the_last_one(self):
         trail = follow([0, 0, 0], [4, 4, 3], [0, 0, 0], [[4, 3, 0, 0]], [2], [0])
-        assert trail.returns.tolist() == [False, False, False]
+        assert trail.returns.tolist() == [False, False, True]
         trail = follow([0, 0, 0], [5, 4, 9], [0, 0, 0], [[4, 3, 0, 0]], [2], [0])
         assert trail.returns.tolist() == [False, True, False]
 
