@@ -145,9 +145,13 @@ def _send(
     started = time.monotonic()
     with Stop() as stop:
         sender = EventSender(settings, stop, _say)
-        with Progress("replay", share) as progress:
-            tally = feed(records, sender, pace, stop, progress.show)
-        left = sender.finish(_LAST_WAIT_SECONDS) if stop.requested else sender.finish()
+        try:
+            with Progress("replay", share) as progress:
+                tally = feed(records, sender, pace, stop, progress.show)
+            left = sender.finish(_LAST_WAIT_SECONDS) if stop.requested else sender.finish()
+        except BrokerUnavailableError as error:
+            again = skip + sender.confirmed
+            raise BrokerUnavailableError(f"{error}; go on with --skip {again}") from error
     summary = _summary(tally, reader, sender, time.monotonic() - started)
     if as_json:
         print(json.dumps(summary))

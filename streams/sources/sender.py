@@ -165,6 +165,5 @@ class EventSender:
 
     def _give_up(self) -> None:
         raise BrokerUnavailableError(
-            f"{self.topic}: {self._failed:,} events were not taken: {self._failure};"
-            f" the first {self.confirmed:,} have arrived"
+            f"{self.topic}: events were not taken: {self._failure}; the first {self.confirmed:,} have arrived"
         )

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.errors import SourceError
@@ -224,6 +224,7 @@ class TestOrder:
         records = [SourceRecord(time, None, b"") for time in (5000, 1000, None, 6000)]
         assert list(checked_order(iter(records), "", look_ahead=2)) == records
 
+    @settings(deadline=None)
     @given(st.lists(st.none() | st.integers(0, 50), max_size=60), st.integers(1, 6))
     def test_sorting_through_files_equals_sorting_in_memory(self, times, per_run):
         records = [
