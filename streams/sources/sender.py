@@ -112,7 +112,10 @@ class EventSender:
 
     def poll(self, seconds: float) -> None:
         """Wait for news of records on their way."""
-        self._producer.poll(seconds)
+        try:
+            self._producer.poll(seconds)
+        except self._kafka_error as error:
+            self._broken(error)
         if self._failed:
             self._give_up()
 
@@ -125,12 +128,9 @@ class EventSender:
             If the broker refused a record.
         """
         deadline = time.monotonic() + seconds
-        while (left := self._producer.flush(_POLL_SECONDS)) and time.monotonic() < deadline:
-            if self._failed:
-                break
-        if self._failed:
-            self._give_up()
-        return int(left)
+        while len(self._producer) and time.monotonic() < deadline:
+            self.poll(_POLL_SECONDS)
+        return len(self._producer)
 
     @property
     def confirmed(self) -> int:
@@ -149,8 +149,14 @@ class EventSender:
         from confluent_kafka import KafkaError  # noqa: PLC0415  # loads librdkafka
 
         if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
-            raise BrokerUnavailableError(f"{self.topic}: {error.args[0].str()}") from error
+            self._broken(error)
+            self._give_up()
         self.too_large += 1
+
+    def _broken(self, error: Any) -> None:
+        """Note that the producer cannot go on: its broker has forgotten it, or denies it."""
+        self._failed += 1
+        self._failure = self._failure or error.args[0].str()
 
     def _note(self, error: Any) -> None:
         now = time.monotonic()

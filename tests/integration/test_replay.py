@@ -11,7 +11,9 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams import clients, topics
+from streams.broker import EmbeddedBroker, free_port
 from streams.cli import run
+from streams.settings import load
 from streams.sources.record import record_of
 from streams.sources.simulator import ShopConfig, simulate
 from streams.sources.writer import write_lines
@@ -130,6 +132,26 @@ def test_an_interrupted_replay_goes_on_where_its_last_words_say(settings, option
     assert run(["replay", str(log), *options, "--skip", skip]) == 0
     arrived = [message.value() for messages in everything(settings).values() for message in messages]
     assert Counter(arrived) == Counter(log.read_bytes().splitlines())
+
+
+def test_a_replay_survives_a_restart_of_the_broker_or_says_where_to_go_on(tmp_path, log, topic_prefix):
+    with EmbeddedBroker(tmp_path / "broker", free_port()) as broker:
+        own = load(environ={}, bootstrap_servers=broker.bootstrap_servers, topic_prefix=topic_prefix)
+        topics.ensure(own)
+        options = ["--bootstrap-servers", broker.bootstrap_servers, "--topic-prefix", topic_prefix]
+        command = [sys.executable, "-c", "from streams.cli import main; main()", "replay", str(log), *options]
+        with subprocess.Popen([*command, "--speed", "30000"], stderr=subprocess.PIPE) as process:
+            while not any(everything(own).values()):
+                assert process.poll() is None
+            broker.stop()
+            broker.start()
+            _, said = process.communicate(timeout=200)
+        if process.returncode:
+            assert b"keepstream: error: " in said
+            assert b"Traceback" not in said
+            assert run([*command[3:], "--skip", said.decode().split("--skip ")[1].split()[0]]) == 0
+        arrived = {message.value() for messages in everything(own).values() for message in messages}
+        assert arrived == set(log.read_bytes().splitlines())
 
 
 def test_a_simulated_shop_is_sent_whole(settings, options, capsys):
