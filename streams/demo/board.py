@@ -137,7 +137,7 @@ class Gauges(threading.Thread):
         except (URLError, TimeoutError, ConnectionError, HTTPException):
             return False
         self._values = {
-            (sample.name, tuple(sample.labels.values())): sample.value
+            (sample.name, tuple(sample.labels[name] for name in sorted(sample.labels))): sample.value
             for family in text_string_to_metric_families(text)
             for sample in family.samples
         }
@@ -147,7 +147,9 @@ class Gauges(threading.Thread):
 
     def value(self, metric: Metric, *labels: str) -> float | None:
         """Return the value of a series; None while it does not exist."""
-        return self._values.get((metric.name, labels))
+        # The text lists labels by name.
+        by_name = sorted(zip(metric.labels, labels, strict=True))
+        return self._values.get((metric.name, tuple(value for _, value in by_name)))
 
     def count(self, metric: Metric, *labels: str) -> int:
         """Return the value of a counter; 0 while it does not exist."""

@@ -46,6 +46,8 @@ class Quality:
     """Live quality of the models beside what would be known without them; None while it is not known."""
 
     labels: int
+    drifts: int
+    base_rate: float | None
     auc: float | None
     auc_recency: float | None
     log_loss: float | None
@@ -65,6 +67,8 @@ def quality(gauges: Gauges, outputs: Outputs) -> Quality:
 
     return Quality(
         labels=int(churn("labels") or 0),
+        drifts=gauges.count(table.DRIFTS, "churn") + gauges.count(table.DRIFTS, "hazard"),
+        base_rate=churn("base_rate"),
         auc=churn("auc"),
         auc_recency=outputs.recency_auc(),
         log_loss=churn("log_loss"),

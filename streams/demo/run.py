@@ -188,8 +188,9 @@ def _hints(settings: Settings, url: str) -> list[str]:
     reach = f"--bootstrap-servers {settings.broker.bootstrap_servers}"
     return [
         "Weeks pass in a minute, so a user counts as gone after 10 days of silence. Ctrl-C: the summary.",
-        f"In another terminal: keepstream user user-000001 {reach}",
-        f"                     keepstream tail alerts {reach}      {url}/v1/status",
+        f"Elsewhere: keepstream user user-000001 {reach}",
+        f"           keepstream tail alerts {reach}",
+        f"           curl {url}/v1/status",
     ]
 
 

@@ -18,7 +18,7 @@ _DAY_MS: Final = 86_400_000
 _ALERTS: Final = 4
 _LISTS: Final = 5
 _LISTED: Final = 2
-_SPARK: Final = " ▁▂▃▄▅▆▇█"
+_REJECT_ROWS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class Scene:
         day = (feeder.now_ms - feeder.first_ms) // _DAY_MS + 1 if feeder.first_ms else 0
         grid = Table.grid(expand=True, padding=(0, 1))
         for _ in range(4):
-            grid.add_column(ratio=1)
+            grid.add_column(ratio=1, no_wrap=True)
         grid.add_row(
-            _fact("shop's clock", f"day {day}, {clock(feeder.now_ms)[5:16]}" if day else "-"),
+            _fact("shop's day", f"{day}, {clock(feeder.now_ms)[11:16]}" if day else "-"),
             _fact("events sent", f"{feeder.sent:,}"),
             _fact("applied", f"{gauges.rate:,.0f} a second"),
             _fact("waiting", f"{max(0, feeder.sent - gauges.judged):,}"),
@@ -131,8 +131,8 @@ class Scene:
             body.add_column(ratio=1, no_wrap=True)
             body.add_column(justify="right")
         found = sorted(self.gauges.rejected.items(), key=lambda pair: -pair[1])
-        found.append(("duplicates", self.gauges.count(table.EVENTS_DUPLICATE)))
-        for at in range(0, 8, 2):
+        found.insert(0, ("duplicates", self.gauges.count(table.EVENTS_DUPLICATE)))
+        for at in range(0, 2 * _REJECT_ROWS, 2):
             pairs = [(name.replace("_", " "), f"{count:,}") for name, count in found[at : at + 2]]
             body.add_row(*(text for pair in pairs for text in pair))
         return body
@@ -154,7 +154,8 @@ def quality_table(now: Quality) -> Table:
         body.add_row(
             name, Text(number(ours), style="bold green" if better else "bold"), f"{baseline} {number(theirs)}"
         )
-    body.add_row("labels learned", f"{now.labels:,}", "")
+    body.add_row("labels learned", f"{now.labels:,}", f"of them left {number(now.base_rate)}")
+    body.add_row("drifts", f"{now.drifts:,}", "")
     return body
 
 
