@@ -128,12 +128,14 @@ class _Rows:
 
 
 class AssociationRules(Baseline):
-    """AR [1]_: the items most often in one session with the item touched last, before or after it.
+    """AR [1]_: the items touched most often in one session with the item touched last, before or after it.
+
+    An item touched again makes a pair with itself, so returns are learned like everything else.
 
     Parameters
     ----------
     reach
-        How many distinct earlier items of the session a touch is paired with.
+        How many earlier touches of the session a touch is paired with.
     """
 
     name = "co-occurrence (AR)"
@@ -149,10 +151,8 @@ class AssociationRules(Baseline):
         return self._rows.best(session[-1], k) if session else []
 
     def learn(self, subject: str, session: list[int], item: int) -> None:  # noqa: ARG002  # the session decides
-        """Count the pair with every distinct earlier item, once a session."""
-        if item in session:
-            return
-        for earlier in list(dict.fromkeys(reversed(session)))[: self._reach]:
+        """Count the pair with every earlier touch within reach, both ways."""
+        for earlier in session[-self._reach :]:
             self._rows.add(earlier, item, 1.0)
             self._rows.add(item, earlier, 1.0)
 
@@ -181,8 +181,7 @@ class SequentialRules(Baseline):
     def learn(self, subject: str, session: list[int], item: int) -> None:  # noqa: ARG002  # the session decides
         """Add one over the distance to every pair with an earlier touch within reach."""
         for step, earlier in enumerate(reversed(session[-self._reach :]), 1):
-            if earlier != item:
-                self._rows.add(earlier, item, 1.0 / step)
+            self._rows.add(earlier, item, 1.0 / step)
 
 
 class OwnHistory(Baseline):
