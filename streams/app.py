@@ -16,7 +16,8 @@ from streams.api import Server
 from streams.decode import Decoder
 from streams.engine import membership, probe, runner
 from streams.engine.instance import Instance
-from streams.engine.runtime import EngineSettings, Runtime
+from streams.engine.runtime import Runtime
+from streams.engine.settings import EngineSettings
 from streams.metrics import Metrics
 from streams.settings import Settings, milliseconds
 from streams.store_settings import cooccurrence_settings, policy_settings, trainer_settings, user_settings

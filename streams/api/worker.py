@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from streams.engine.membership import Membership
 from streams.engine.partition import Partition
-from streams.engine.runtime import EngineSettings
+from streams.engine.settings import EngineSettings
 from streams.metrics import Metrics
 from streams.schemas import ModelSnapshot
 from streams.settings import Settings

@@ -40,6 +40,9 @@ _PERMANENT: Final = frozenset(
         KafkaError._AUTHENTICATION,  # noqa: SLF001
     }
 )
+MAX_RECORD_BYTES: Final = 8 * 2**20
+"""Largest record the engine sends; the topics set their own bounds below it."""
+
 _CALL_S: Final = 10.0
 _BACKOFF_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -108,6 +111,7 @@ class Committer:
             "partitioner": "murmur2_random",
             "linger.ms": 2,
             "batch.size": 1_000_000,
+            "message.max.bytes": MAX_RECORD_BYTES,
             "queue.buffering.max.messages": 2_000_000,
             "queue.buffering.max.kbytes": 1_048_576,
             "delivery.report.only.error": True,

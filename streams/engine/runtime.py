@@ -5,17 +5,17 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from online_models.errors import CorruptStateError
+from streams.engine.backpressure import Backpressure
 from streams.engine.checkpoint import ClashError, Committer, Work
 from streams.engine.handler import Handler
 from streams.engine.membership import Membership
 from streams.engine.observer import Observer
 from streams.engine.partition import Partition, RecordBatch, TopicPartition
 from streams.engine.restore import RestoreCancelledError, Restorer
+from streams.engine.settings import EngineSettings
 from streams.engine.transport import EngineApp
 from streams.errors import EngineError, FencedError
 
@@ -25,39 +25,6 @@ _RESTORE_THREADS = 4
 _MAX_POISONED_IN_A_ROW = 20
 _REJOIN_S = (1.0, 2.0, 4.0, 8.0)
 _FENCED_PRODUCER_LIMIT = 5
-
-
-@dataclass(frozen=True)
-class EngineSettings:
-    """How the engine commits and when it gives up; durations in seconds.
-
-    Parameters
-    ----------
-    instance
-        Name of this worker in its group; static membership and transactional id derive from it.
-    checkpoint_interval_s
-        Shortest time between two transactions; longer when a commit takes longer.
-    transaction_timeout_s, commit_deadline_s, restore_deadline_s, revoke_deadline_s, stop_deadline_s
-        When the broker, a commit, a restore, a checkpoint at revocation and a stop are given up.
-    max_pending_records, max_pending_bytes
-        Applied records, and bytes of outputs, above which applying waits for the next checkpoint.
-    accept_gap
-        Go on where a log no longer holds the committed position.
-    live_clock
-        Advance partitions that have read to the end by the wall clock.
-    """
-
-    instance: str
-    checkpoint_interval_s: float = 0.1
-    transaction_timeout_s: float = 10.0
-    commit_deadline_s: float = 120.0
-    restore_deadline_s: float = 60.0
-    revoke_deadline_s: float = 20.0
-    stop_deadline_s: float = 15.0
-    max_pending_records: int = 50_000
-    max_pending_bytes: int = 64 * 1024 * 1024
-    accept_gap: bool = False
-    live_clock: bool = False
 
 
 class AgentSpec(NamedTuple):
@@ -108,9 +75,7 @@ class Runtime:
         self._stopping = False
         self._fenced_in_a_row = 0
         self._commit_lock = asyncio.Lock()
-        self._room = asyncio.Event()
-        self._room.set()
-        self._full = asyncio.Event()
+        self._backpressure = Backpressure(settings.max_pending_records, settings.max_pending_bytes)
         self._tasks: set[asyncio.Task[None]] = set()
         self._commit_thread = ThreadPoolExecutor(1, "commit")
         self._restore_threads = ThreadPoolExecutor(_RESTORE_THREADS, "restore")
@@ -213,7 +178,7 @@ class Runtime:
         self._membership = None
         for partition in self.partitions():
             self._drop(partition)
-        self._make_room()
+        self._backpressure.taken()
 
     def _open(self, source: TopicPartition) -> Partition:
         spec = self._agents[source.topic]
@@ -245,7 +210,7 @@ class Runtime:
     async def _process(self, name: str, batch: RecordBatch) -> None:
         """Apply one batch, unless it is void or does not continue the last applied one."""
         partition = batch.partition
-        await self._room.wait()
+        await self._backpressure.wait_for_room()
         if self._frozen or not batch.current:
             return
         if batch.start != partition.position:
@@ -270,9 +235,7 @@ class Runtime:
                 return
             partition.applied(len(records), outputs, end)
         self.observer.applied(name, len(batch.records), time.monotonic() - began)
-        if self._over_bounds():
-            self._room.clear()
-            self._full.set()
+        self._backpressure.grown(self._partitions.values())
 
     def _failed_in_apply(self, name: str, batch: RecordBatch, offsets: list[int], error: Exception) -> None:
         """Throw the half-applied state away and restore; replay the batch record by record."""
@@ -308,17 +271,6 @@ class Runtime:
                 self._drop(partition)
                 self._open(source)
 
-    def _over_bounds(self) -> bool:
-        held = self.partitions()
-        return (
-            sum(p.pending_records for p in held) >= self.settings.max_pending_records
-            or sum(p.output_bytes for p in held) >= self.settings.max_pending_bytes
-        )
-
-    def _make_room(self) -> None:
-        self._full.clear()
-        self._room.set()
-
     async def _ticks(self) -> None:
         """Advance partitions that have read to the end by the wall clock."""
         while not self._stopping:
@@ -326,7 +278,7 @@ class Runtime:
             now = self._clock_ms()
             for partition in self.readable():
                 idle = partition.position == partition.issued_end == partition.fetch_next
-                if partition.caught_up and idle and self._room.is_set():
+                if partition.caught_up and idle and self._backpressure.has_room:
                     outputs = partition.handler.tick(now)
                     if outputs:
                         partition.add_outputs(outputs)
@@ -337,8 +289,7 @@ class Runtime:
     async def _checkpoints(self) -> None:
         pause = self.settings.checkpoint_interval_s
         while not self._stopping:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._full.wait(), pause)
+            await self._backpressure.wait_until_full(pause)
             began = time.monotonic()
             if not self._frozen:
                 await self.checkpoint()
@@ -350,14 +301,14 @@ class Runtime:
             membership = self._membership
             moved = [p for p in self.partitions() if p.opened and p.moved]
             if not moved or membership is None:
-                self._make_room()
+                self._backpressure.taken()
                 return
             try:
                 work = [
                     Work(p.source, p.changelog, p.take_outputs(), p.handler.dirty_rows(), p.position)
                     for p in moved
                 ]
-                self._make_room()
+                self._backpressure.taken()
                 await self._in_commit_thread(self._committer.commit, work, membership)
             except FencedError as error:
                 self._fenced(error)

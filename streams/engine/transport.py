@@ -185,7 +185,8 @@ class Consumer(driver.Consumer):
             partition = wanted[tp]
             if partition.dropped or partition.life != lives[tp]:
                 continue
-            runtime.observer.lag(partition.source, part.remaining or 0)
+            if part.remaining is not None:
+                runtime.observer.lag(partition.source, part.remaining)
             batch = partition.fetched(
                 [Record(r.offset, r.timestamp, r.key, r.value, r.headers) for r in part.records],
                 part.end,

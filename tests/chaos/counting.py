@@ -19,7 +19,8 @@ import xxhash
 from streams import clients
 from streams.engine.handler import Output, Record, Row
 from streams.engine.runner import create_app, run
-from streams.engine.runtime import EngineSettings, Runtime
+from streams.engine.runtime import Runtime
+from streams.engine.settings import EngineSettings
 from streams.settings.sections import Broker
 
 _decode = msgspec.json.Decoder(dict[str, object]).decode

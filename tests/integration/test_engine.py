@@ -18,7 +18,8 @@ from streams.engine.partition import TopicPartition as Source
 from streams.engine.probe import check_alone, probe
 from streams.engine.restore import POSITION_KEY, encode_position
 from streams.engine.runner import create_app
-from streams.engine.runtime import EngineSettings, Runtime
+from streams.engine.runtime import Runtime
+from streams.engine.settings import EngineSettings
 from streams.errors import CommitError, EngineError, FencedError, PositionLostError
 from tests.chaos.counting import Items
 

@@ -15,7 +15,7 @@ from streams.api import Server
 from streams.api.server import ServerError
 from streams.engine.membership import Membership
 from streams.engine.partition import Partition, TopicPartition
-from streams.engine.runtime import EngineSettings
+from streams.engine.settings import EngineSettings
 from streams.metrics import Metrics
 from streams.schemas import ModelSnapshot
 from streams.settings import load

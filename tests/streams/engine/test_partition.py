@@ -64,7 +64,10 @@ class TestPieces:
         p = partition()
         p.suspect = (10, 15)
         batch = p.fetched(records(10, 12), 15, caught_up=True)
-        assert [([r.offset for r in piece], end) for piece, end in p.pieces(batch)] == [([10], 11), ([12], 15)]
+        assert [([r.offset for r in piece], end) for piece, end in p.pieces(batch)] == [
+            ([10], 11),
+            ([12], 15),
+        ]
 
     def test_suspicion_ends_behind_the_suspect_offsets(self):
         p = partition()

@@ -1,0 +1,36 @@
+"""How the engine of a worker commits, and when it gives up."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """How the engine commits and when it gives up; durations in seconds.
+
+    Parameters
+    ----------
+    instance
+        Name of this worker in its group; static membership and transactional id derive from it.
+    checkpoint_interval_s
+        Shortest time between two transactions; longer when a commit takes longer.
+    transaction_timeout_s, commit_deadline_s, restore_deadline_s, revoke_deadline_s, stop_deadline_s
+        When the broker, a commit, a restore, a checkpoint at revocation and a stop are given up.
+    max_pending_records, max_pending_bytes
+        Applied records, and bytes of outputs, above which applying waits for the next checkpoint.
+    accept_gap
+        Go on where a log no longer holds the committed position.
+    live_clock
+        Advance partitions that have read to the end by the wall clock.
+    """
+
+    instance: str
+    checkpoint_interval_s: float = 0.1
+    transaction_timeout_s: float = 10.0
+    commit_deadline_s: float = 120.0
+    restore_deadline_s: float = 60.0
+    revoke_deadline_s: float = 20.0
+    stop_deadline_s: float = 15.0
+    max_pending_records: int = 50_000
+    max_pending_bytes: int = 64 * 1024 * 1024
+    accept_gap: bool = False
+    live_clock: bool = False
