@@ -18,7 +18,7 @@ from streams.broker import EmbeddedBroker
 from streams.demo.board import Gauges, Outputs
 from streams.demo.feeder import Feeder
 from streams.demo.report import checks, quality
-from streams.demo.setting import ITEMS, USERS, settings_of, write_config
+from streams.demo.setting import HORIZON_DAYS, ITEMS, USERS, settings_of, write_config
 from streams.demo.summary import print_summary
 from streams.demo.view import Scene, number
 from streams.errors import EngineError
@@ -27,6 +27,8 @@ from streams.metrics import table
 from streams.settings import Settings
 from streams.sources.stop import Stop
 
+_TALL: Final = 33
+"""Lines of a terminal on which the whole screen fits."""
 _LOOK_S: Final = 0.2
 _FRAMES: Final = 5
 _LINE_S: Final = 3.0
@@ -75,7 +77,8 @@ class Demo:
             for thread in (gauges, outputs, feeder):
                 thread.start()
                 stack.callback(thread.leave)
-            scene = Scene(feeder, gauges, outputs, self._title(), _hints(settings, url))
+            rows = 5 if self._console.height >= _TALL else 2
+            scene = Scene(feeder, gauges, outputs, self._title(), _hints(settings, url), rows)
             self._watch(scene, worker)
             return self._finish(scene)
 
@@ -187,7 +190,7 @@ def _last(worker: GuardedProcess) -> str:
 def _hints(settings: Settings, url: str) -> list[str]:
     reach = f"--bootstrap-servers {settings.broker.bootstrap_servers}"
     return [
-        "Weeks pass in a minute, so a user counts as gone after 10 days of silence. Ctrl-C: the summary.",
+        f"A day passes in a second; silent for {HORIZON_DAYS} days means gone. Ctrl-C ends with a summary.",
         f"Elsewhere: keepstream user user-000001 {reach}",
         f"           keepstream tail alerts {reach}",
         f"           curl {url}/v1/status",

@@ -13,8 +13,10 @@ BROKEN: Final = 0.01
 REPEATED: Final = 0.005
 """Share of events sent twice on purpose."""
 
+HORIZON_DAYS: Final = 7
+
 CONFIG_NAME: Final = "demo.toml"
-_CONFIG: Final = """\
+_CONFIG: Final = f"""\
 # Settings of the demo: weeks of a shop's life pass in a minute, so labels have to mature sooner.
 [topics]
 events_partitions = 2
@@ -23,14 +25,14 @@ events_partitions = 2
 tick = "6h"
 
 [churn]
-horizon = "10d"
-landmark_interval = "2d"
-hazard_step = "5d"
+horizon = "{HORIZON_DAYS}d"
+landmark_interval = "1d"
+hazard_step = "3d"
 min_labels = 50
 
 [alerts]
 alert_budget = 10
-alert_cooldown = "10d"
+alert_cooldown = "7d"
 """
 
 
@@ -49,4 +51,4 @@ def settings_of(config: Path, bootstrap_servers: str) -> Settings:
 
 def shop_of(seed: int) -> ShopConfig:
     """Return the shop: it goes on until somebody stops listening."""
-    return ShopConfig(seed=seed, users=USERS, items=ITEMS, days=None, gap_days=3.0)
+    return ShopConfig(seed=seed, users=USERS, items=ITEMS, days=None, gap_days=3.0, boredom=0.06)

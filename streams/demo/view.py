@@ -12,11 +12,10 @@ from streams.cli.tail_lines import clock, printable
 from streams.demo.board import Gauges, Outputs
 from streams.demo.feeder import Feeder
 from streams.demo.report import Quality, quality
+from streams.demo.setting import HORIZON_DAYS
 from streams.metrics import table
 
 _DAY_MS: Final = 86_400_000
-_ALERTS: Final = 4
-_LISTS: Final = 5
 _LISTED: Final = 2
 _REJECT_ROWS: Final = 5
 
@@ -31,6 +30,8 @@ class Scene:
         Where it comes from.
     title, hints
         What stands in the head and under it all.
+    rows
+        Alerts and lists to show of each.
     """
 
     feeder: Feeder
@@ -38,6 +39,7 @@ class Scene:
     outputs: Outputs
     title: str
     hints: list[str]
+    rows: int = 5
 
     def __rich__(self) -> RenderableType:
         """Return the screen."""
@@ -75,7 +77,7 @@ class Scene:
         body.add_column(justify="right", style="bold red", no_wrap=True)
         body.add_column(style="bold green", no_wrap=True)
         body.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-        alerts = list(self.outputs.alerts)[-_ALERTS:][::-1]
+        alerts = list(self.outputs.alerts)[-self.rows :][::-1]
         for alert in alerts:
             body.add_row(
                 printable(alert.user_id),
@@ -86,15 +88,19 @@ class Scene:
         content: RenderableType = body
         if not alerts:
             labels = self.gauges.value(table.MODEL_QUALITY, "churn", "labels") or 0
-            why = f"{labels:,.0f} labels learned" if labels else "labels mature 10 days after a check"
+            why = (
+                f"{labels:,.0f} labels learned"
+                if labels
+                else f"labels mature {HORIZON_DAYS} days after a check"
+            )
             content = Text(f"none yet: {why}", style="dim")
-        return _panel(content, "Churn alerts", "who leaves, how sure, what to do, and why", _ALERTS)
+        return _panel(content, "Churn alerts", "who leaves, how sure, what to do, and why", self.rows)
 
     def _lists(self) -> Panel:
         body = Table.grid(expand=True, padding=(0, 1))
         body.add_column(style="cyan", no_wrap=True)
         body.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-        lists = list(self.outputs.lists)[-_LISTS:][::-1]
+        lists = list(self.outputs.lists)[-self.rows :][::-1]
         for found in lists:
             line = Text()
             for item in found.items[:_LISTED]:
@@ -103,7 +109,7 @@ class Scene:
             line.append(f"and {max(0, len(found.items) - _LISTED)} more", style="dim")
             body.add_row(printable(found.user_id or found.subject.removeprefix("a:")), line)
         content: RenderableType = body if lists else Text("none yet", style="dim")
-        return _panel(content, "Recommendations", "a fresh list after every touch of an item", _LISTS)
+        return _panel(content, "Recommendations", "a fresh list after every touch of an item", self.rows)
 
     def _bottom(self) -> Table:
         grid = Table.grid(expand=True)
