@@ -1,5 +1,6 @@
 """Reads topics from outside, committed records only: what `keepstream tail` and `keepstream demo` show."""
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Final, Literal, NamedTuple, Self
@@ -10,9 +11,11 @@ from streams.settings import Settings
 
 _METADATA_S: Final = 10.0
 _CHUNK: Final = 1_000
+_MARKERS: Final = 10
+"""Offsets to look back for each wanted record: transactions leave markers and aborted records between."""
 
 Start = Literal["beginning", "end"] | int
-"""Where to begin: at the first record, behind the last, or so many before the end of each partition."""
+"""Where to begin: at the first record, behind the last, or with the last so many of each partition."""
 
 
 class Followed(NamedTuple):
@@ -78,6 +81,7 @@ class Follower:
         )
         self._unread: set[tuple[str, int]] = set()
         self._ends: dict[tuple[str, int], int] = {}
+        self._newest: dict[tuple[str, int], deque[Followed]] = {}
         try:
             self._assign(topics, start)
         except KafkaException as error:
@@ -108,6 +112,22 @@ class Follower:
         BrokerUnavailableError
             If the broker refuses to be read.
         """
+        found = self._read(seconds)
+        if not self._newest:
+            return found
+        for record in found:
+            self._newest[record.topic, record.partition].append(record)
+        if self._unread:
+            return []
+        kept = [record for newest in self._newest.values() for record in newest]
+        self._newest = {}
+        return sorted(kept, key=lambda record: (record.timestamp, record.partition, record.offset))
+
+    def close(self) -> None:
+        """Let the broker go."""
+        self._consumer.close()
+
+    def _read(self, seconds: float) -> list[Followed]:
         from confluent_kafka import KafkaError  # noqa: PLC0415  # loads librdkafka
 
         found = []
@@ -128,10 +148,6 @@ class Follower:
                 self._unread.discard(place)
         return found
 
-    def close(self) -> None:
-        """Let the broker go."""
-        self._consumer.close()
-
     def _assign(self, topics: Iterable[str], start: Start) -> None:
         from confluent_kafka import TopicPartition  # noqa: PLC0415  # loads librdkafka
 
@@ -142,8 +158,11 @@ class Follower:
                 raise TopicsError(f"the broker has no topic {topic}; `keepstream topics create` makes ours")
             for number in metadata.partitions:
                 low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, number), _METADATA_S)
-                at = {"beginning": low, "end": high}.get(start) if isinstance(start, str) else None
-                at = max(low, high - int(start)) if at is None else at
+                if isinstance(start, int):
+                    at = max(low, high - _MARKERS * start - _CHUNK)
+                    self._newest[topic, number] = deque(maxlen=start)
+                else:
+                    at = low if start == "beginning" else high
                 assigned.append(TopicPartition(topic, number, at))
                 self._ends[topic, number] = high
                 if at < high:

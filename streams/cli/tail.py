@@ -29,7 +29,8 @@ def command(
         bool, typer.Option("--from-beginning", help="Begin with the first record there is.")
     ] = False,
     last: Annotated[
-        int | None, typer.Option("--last", min=0, help="Begin so many records before each partition's end.")
+        int | None,
+        typer.Option("--last", min=0, help="Begin with the last so many records of each partition."),
     ] = None,
     count: Annotated[int | None, typer.Option("-n", min=1, help="End after so many records.")] = None,
     once: Annotated[

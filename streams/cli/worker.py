@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _NOISY: Final = ("aiokafka", "faust", "mode", "asyncio", "kafka", "aiohttp")
 """Loggers of libraries: their warnings are wanted, their news are not."""
 
+_SERVICES: Final = "[^"
+"""How Faust begins the lines in which its services tell that they start and stop."""
+
 
 def command(
     *,
@@ -76,8 +79,15 @@ def set_up_logging(level: str) -> None:
         force=True,
     )
     if level != "debug":
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(_is_news)
         for name in _NOISY:
             logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger("kafka.net").setLevel(logging.ERROR)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.INFO or not record.getMessage().startswith(_SERVICES)
 
 
 def _prepared(settings: Settings) -> Settings:

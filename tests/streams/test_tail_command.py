@@ -128,6 +128,20 @@ class TestReading:
         ]
         assert values == [7, 8]
 
+    def test_last_counts_records_and_not_the_markers_of_transactions(self, tail, settings):
+        from confluent_kafka import Producer
+
+        topics.ensure(settings)
+        producer = Producer(
+            clients.confluent(settings.broker, **{"transactional.id": settings.engine.group + "markers"})
+        )
+        producer.init_transactions(20)
+        for value in (b"1", b"2", b"3"):
+            producer.begin_transaction()
+            producer.produce(topics.ALERTS.full_name(settings), value, b"k", 0)
+            producer.commit_transaction(20)
+        assert tail("alerts", "--last", "2", "--once", "--raw")[1] == ["2", "3"]
+
     def test_n_ends_after_so_many_records(self, produce, tail):
         produce(topics.ALERTS, *numbered(9))
         assert len(tail("alerts", "--from-beginning", "-n", "4", "--raw")[1]) == 4
