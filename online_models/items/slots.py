@@ -1,5 +1,7 @@
 """Bounded partner slots: where a row keeps its partners, and which one gives way to a new one."""
 
+from array import array
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -58,8 +60,8 @@ def count_pairs(rows: npt.NDArray[Any], updates: PairUpdates) -> None:
 
     A partner without a slot takes a free one, else that of the weakest partner (least forward plus backward
     weight), as in the space-saving sketch, but without inheriting its count: scores stay lower bounds
-    instead of carrying over what another item earned. Owners are independent of each other, so every pass
-    serves each owner up to its next eviction.
+    instead of carrying over what another item earned. One vectorised pass serves each owner up to its first
+    eviction; what follows it is added in order.
 
     Parameters
     ----------
@@ -72,22 +74,61 @@ def count_pairs(rows: npt.NDArray[Any], updates: PairUpdates) -> None:
     ----------
     Metwally, Agrawal, El Abbadi: Efficient computation of frequent and top-k elements in data streams, 2005.
     """
-    pending = updates
-    if (pending.owner[1:] < pending.owner[:-1]).any():
-        pending = updates.take(np.argsort(updates.owner, kind="stable"))
-    while pending.owner.size:
-        slot, opened, cuts = _place(rows, pending)
-        if opened.size:
-            owners, slots = pending.owner[opened], slot[opened]
-            rows["partner"][owners, slots] = pending.partner[opened]
-            np.maximum.at(rows["used"], owners, slots + 1)
-        if not cuts.size:
-            _add(rows, pending, slot)
-            return
-        waits = _from_cut(pending.owner, cuts)
-        _add(rows, pending.take(~waits), slot[~waits])
-        _evict(rows, pending.owner[cuts], pending.partner[cuts])
-        pending = pending.take(waits)
+    if (updates.owner[1:] < updates.owner[:-1]).any():
+        updates = updates.take(np.argsort(updates.owner, kind="stable"))
+    if not updates.owner.size:
+        return
+    slot, opened, cuts = _place(rows, updates)
+    if opened.size:
+        owners, slots = updates.owner[opened], slot[opened]
+        rows["partner"][owners, slots] = updates.partner[opened]
+        np.maximum.at(rows["used"], owners, slots + 1)
+    if not cuts.size:
+        _add(rows, updates, slot)
+        return
+    waits = _from_cut(updates.owner, cuts)
+    _add(rows, updates.take(~waits), slot[~waits])
+    _add_in_order(rows, updates.take(waits))
+
+
+def _add_in_order(rows: npt.NDArray[Any], updates: PairUpdates) -> None:
+    """Add updates to full rows one by one.
+
+    Each eviction depends on all additions before it, so arrays gain nothing here: a pass over them per
+    eviction would take quadratic time for the popular items of a large batch.
+    """
+    bounds = np.flatnonzero(np.diff(updates.owner)) + 1
+    starts, ends = np.append(0, bounds).tolist(), np.append(bounds, updates.owner.size).tolist()
+    columns = [column.tolist() for column in updates]
+    for start, end in zip(starts, ends, strict=True):
+        owner, *additions = (column[start:end] for column in columns)
+        _add_to_full_row(rows[owner[0]], zip(*additions, strict=True))
+
+
+def _add_to_full_row(row: Any, additions: Iterable[tuple[int, int, bool, float]]) -> None:
+    """Add (partner, direction, direct, amount) to a row without free slots, in order.
+
+    The columns are single-precision arrays, so every sum is rounded as the rows themselves would round it.
+    """
+    partners = row["partner"].tolist()
+    slot_of = {partner: slot for slot, partner in enumerate(partners)}
+    weights = tuple(array("f", row["weights"][:, kind].tobytes()) for kind in range(WEIGHTS))
+    forward, backward, direct_weight = weights
+    sums = array("f", (row["weights"][:, FORWARD] + row["weights"][:, BACKWARD]).tobytes())
+    for partner, direction, direct, amount in additions:
+        slot = slot_of.get(partner)
+        if slot is None:
+            slot = sums.index(min(sums))
+            del slot_of[partners[slot]]
+            partners[slot], slot_of[partner] = partner, slot
+            forward[slot] = backward[slot] = direct_weight[slot] = 0.0
+        weights[direction][slot] += amount
+        sums[slot] = forward[slot] + backward[slot]
+        if direct:
+            direct_weight[slot] += amount
+    row["partner"] = partners
+    for kind, column in enumerate(weights):
+        row["weights"][:, kind] = column
 
 
 def _place(rows: npt.NDArray[Any], updates: PairUpdates) -> _Placement:
@@ -127,10 +168,3 @@ def _add(rows: npt.NDArray[Any], updates: PairUpdates, slot: Int64s) -> None:
     direct = updates.direct
     lag1 = weights[:, :, LAG1]
     np.add.at(lag1, (updates.owner[direct], slot[direct]), updates.amount[direct])
-
-
-def _evict(rows: npt.NDArray[Any], owner: Int64s, partner: UInt64s) -> None:
-    held = rows["weights"][owner]
-    weakest = (held[:, :, FORWARD] + held[:, :, BACKWARD]).argmin(axis=1)
-    rows["partner"][owner, weakest] = partner
-    rows["weights"][owner, weakest] = 0.0
