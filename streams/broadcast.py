@@ -78,7 +78,6 @@ class BroadcastReader:
                 "auto.offset.reset": "earliest",
                 "enable.partition.eof": True,
                 "fetch.wait.max.ms": 50,
-                "logger": logging.getLogger("librdkafka"),
             }
         )
         try:

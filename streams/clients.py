@@ -5,6 +5,7 @@ kafka-python's admin client; all of them get address, TLS and SASL from here.
 """
 
 import dataclasses
+import logging
 import socket
 import ssl
 import time
@@ -39,12 +40,14 @@ def require(settings: Settings) -> Settings:
 def confluent(broker: Broker, **extra: Any) -> dict[str, Any]:
     """Return a confluent-kafka configuration; `extra` entries (``**{"group.id": "x"}``) win.
 
-    >>> confluent(Broker(bootstrap_servers="a:1"), **{"group.id": "g"})
-    {'bootstrap.servers': 'a:1', 'security.protocol': 'PLAINTEXT', 'group.id': 'g'}
+    >>> sorted(confluent(Broker(bootstrap_servers="a:1"), **{"group.id": "g"}))
+    ['bootstrap.servers', 'group.id', 'logger', 'security.protocol']
     """
     config: dict[str, Any] = {
         "bootstrap.servers": broker.bootstrap_servers,
         "security.protocol": broker.security_protocol,
+        # Else librdkafka prints every failed connection attempt to standard error.
+        "logger": logging.getLogger("librdkafka"),
     }
     if _has_sasl(broker):
         config["sasl.mechanism"] = broker.sasl_mechanism

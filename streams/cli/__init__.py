@@ -7,6 +7,7 @@ Errors that Keepstream raises on purpose end a command with one line on standard
 
 import importlib
 import importlib.util
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -118,6 +119,8 @@ def run(arguments: Sequence[str]) -> int:
     arguments
         The words after ``keepstream``.
     """
+    # librdkafka reports every failed connection attempt; commands say what they wait for, and how long.
+    logging.getLogger("librdkafka").setLevel(logging.CRITICAL)
     try:
         code = _call(arguments)
         sys.stdout.flush()

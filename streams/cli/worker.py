@@ -83,6 +83,8 @@ def set_up_logging(level: str) -> None:
             handler.addFilter(_is_news)
         for name in _NOISY:
             logging.getLogger(name).setLevel(logging.WARNING)
+    else:
+        logging.getLogger("librdkafka").setLevel(logging.DEBUG)
         logging.getLogger("kafka.net").setLevel(logging.ERROR)
 
 

@@ -44,6 +44,7 @@ MAX_RECORD_BYTES: Final = 8 * 2**20
 """Largest record the engine sends; the topics set their own bounds below it."""
 
 _CALL_S: Final = 10.0
+_SAY_EVERY_S: Final = 5.0
 _BACKOFF_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -117,7 +118,6 @@ class Committer:
             "delivery.report.only.error": True,
             "on_delivery": self._on_delivery_error,
             "error_cb": self._on_error,
-            "logger": logging.getLogger("librdkafka"),
         }
         self.transactional_id = transactional_id
         self._deadline_s = deadline_s
@@ -283,7 +283,7 @@ class Committer:
 
     def _retry(self, call: Callable[[], T], until: float, what: str) -> T:
         """Repeat a transactional call while its error is retriable, with backoff, until the deadline."""
-        tries = 0
+        tries, said = 0, 0.0
         while True:
             try:
                 return call()
@@ -297,6 +297,9 @@ class Committer:
                     raise CommitError(
                         f"{what} did not succeed within {self._deadline_s:.0f} s: {reason}"
                     ) from error
+                if time.monotonic() > said + _SAY_EVERY_S:
+                    said = time.monotonic()
+                    log.warning("%s does not succeed yet, trying on: %s", what, reason)
                 time.sleep(_BACKOFF_S[min(tries, len(_BACKOFF_S) - 1)])
                 tries += 1
 

@@ -99,7 +99,6 @@ class Restorer:
                 "enable.partition.eof": True,
                 "auto.offset.reset": "earliest",
                 "fetch.wait.max.ms": 50,
-                "logger": logging.getLogger("librdkafka"),
                 "queued.max.messages.kbytes": 65_536,
             }
         )
