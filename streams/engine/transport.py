@@ -125,9 +125,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         fetcher = consumer._fetcher  # noqa: SLF001
         with fetcher._subscriptions.fetch_context():  # noqa: SLF001
             try:
-                records = await fetcher.fetched_records(
-                    set(starts), timeout=timeout, max_records=self.app.conf.broker_max_poll_records
-                )
+                records = await self._take(fetcher, starts, timeout)
             except NoOffsetForPartitionError:
                 # Committed offsets are for lag tools only; the next fetch places the partition again.
                 return {}
@@ -143,6 +141,15 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             stable = state.lso if state.lso is not None and state.lso >= 0 else state.highwater
             fetched[tp] = Fetched(records.get(tp, []), end, None if stable is None else max(0, stable - end))
         return fetched
+
+    async def _take(self, fetcher: Any, starts: Mapping[TP, int], timeout: float) -> dict[TP, list[Any]]:  # noqa: ASYNC109
+        """Take what has arrived of every partition, up to a batch each; wait where nothing has."""
+        most = self.app.conf.broker_max_poll_records
+        taken: dict[TP, list[Any]] = {}
+        # One by one: asked for all at once, a backlog of one topic would keep the others waiting.
+        for tp in starts:
+            taken.update(await fetcher.fetched_records({tp}, timeout=0, max_records=most))
+        return taken or await fetcher.fetched_records(set(starts), timeout=timeout, max_records=most)
 
 
 class Consumer(driver.Consumer):
