@@ -4,11 +4,13 @@ Written apart from the users' store on purpose: a judge that shared its code wou
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from online_models.errors import InvalidParameterError
-from online_models.events import SILENT_KINDS, TOUCH_KINDS, EventBatch
+from online_models.events import SILENT_KINDS, TOUCH_KINDS, EventBatch, UInt64s
 
 _SILENT: Final = frozenset(SILENT_KINDS)
 _TOUCHES: Final = frozenset(TOUCH_KINDS)
@@ -42,6 +44,41 @@ class Touch(NamedTuple):
     earlier: list[int]
     length: int
     item: int
+
+
+def shuffle_items(events: EventBatch) -> EventBatch:
+    """Return the events with the items of each in an order by hash, the same on every run.
+
+    Items of one event were touched at once. Files tend to list them sorted, by product number for instance:
+    an order that nobody knows beforehand, and from which the next item could be guessed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> np.unique(_mixed(np.arange(1000, dtype=np.uint64))).size
+    1000
+    """
+    counts = np.diff(events.item_start)
+    if counts.max(initial=0) < 2:
+        return events
+    event = np.repeat(np.arange(len(events)), counts)
+    order = np.lexsort((_mixed(events.item_hash ^ events.event_id[event]), event))
+    listed = order.tolist()
+    return replace(
+        events,
+        item=[events.item[i] for i in listed],
+        item_hash=events.item_hash[order],
+        category=[events.category[i] for i in listed],
+        price=events.price[order],
+        quantity=events.quantity[order],
+    )
+
+
+def _mixed(values: UInt64s) -> UInt64s:
+    """Return values with their bits mixed (the finaliser of SplitMix64)."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
 
 
 @dataclass(slots=True)

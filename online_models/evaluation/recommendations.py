@@ -1,7 +1,8 @@
 """Judging recommendations touch by touch: every case is predicted before it is learned, beside the baselines.
 
 A case is a touch of an item with enough earlier touches in its session; these are its history. Repeats count,
-and so do items never seen before: they are misses. Prequential evaluation [1]_, protocol of [2]_.
+and so do items never seen before: they are misses. Items of one event are put into an order by hash and are
+cases one after another. Prequential evaluation [1]_, protocol of [2]_.
 
 References
 ----------
@@ -26,7 +27,7 @@ from online_models.evaluation.baselines import (
     SequentialRules,
 )
 from online_models.evaluation.bootstrap import Draws, Interval, interval_of_means
-from online_models.evaluation.cases import SessionFollower, Touch
+from online_models.evaluation.cases import SessionFollower, Touch, shuffle_items
 from online_models.evaluation.ranking import (
     CUTOFFS,
     ListProperties,
@@ -169,6 +170,7 @@ class RecommendationTrial:
 
     def learn(self, events: EventBatch) -> None:
         """Let everyone learn events that are not judged."""
+        events = shuffle_items(events)
         followed = self._model.follow(events)
         accepted = events.take(followed.accepted)
         self._note_categories(accepted)
@@ -179,6 +181,7 @@ class RecommendationTrial:
 
     def test(self, events: EventBatch) -> None:
         """Judge every case of the events, each before it is learned."""
+        events = shuffle_items(events)
         followed = self._model.follow(events)
         accepted = events.take(followed.accepted)
         self._counts["tested_events"] += len(accepted)

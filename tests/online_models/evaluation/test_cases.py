@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from online_models.errors import InvalidParameterError
-from online_models.evaluation.cases import SessionFollower
+from online_models.evaluation.cases import SessionFollower, shuffle_items
 from online_models.events import KIND, EventBatch, hash_id
 
 MINUTE = 60_000
@@ -89,3 +89,26 @@ class TestTouches:
     def test_a_negative_gap_is_refused(self):
         with pytest.raises(InvalidParameterError, match="gap_ms must not be negative, got -1"):
             SessionFollower(-1)
+
+
+class TestShuffle:
+    def test_keeps_every_item_with_its_event_and_its_columns(self):
+        events = batch(*[(place, "u:1", "purchase", "abcdef"[place % 3 :], "") for place in range(9)])
+        events.price[:] = events.item_hash.astype(float)
+        mixed = shuffle_items(events)
+        for row in range(len(events)):
+            span = slice(events.item_start[row], events.item_start[row + 1])
+            assert sorted(mixed.item[span]) == sorted(events.item[span])
+        assert mixed.item_hash.tolist() == [hash_id(item) for item in mixed.item]
+        assert mixed.price.tolist() == mixed.item_hash.astype(float).tolist()
+
+    def test_a_sorted_basket_tells_nothing_about_what_comes_next(self):
+        events = batch(*[(place, "u:1", "purchase", "abcdefgh", "") for place in range(300)])
+        mixed = shuffle_items(events)
+        rises = sum(one < other for one, other in zip(mixed.item, mixed.item[1:], strict=False))
+        assert 0.45 < rises / len(mixed.item) < 0.55
+
+    def test_is_the_same_however_the_log_is_cut(self):
+        events = batch(*[(place, "u:1", "purchase", "abcd", "") for place in range(10)])
+        parts = [shuffle_items(events.take(np.array([row]))).item for row in range(10)]
+        assert [item for part in parts for item in part] == list(shuffle_items(events).item)
