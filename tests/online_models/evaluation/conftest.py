@@ -1,0 +1,6 @@
+"""Examples may take as long as a busy machine makes them."""
+
+from hypothesis import settings
+
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
