@@ -77,6 +77,11 @@ class Table:
         """Return whether the key has a row."""
         return key in self._index
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the columns, free rows included."""
+        return int(self.rows.nbytes)
+
     def get(self, key: str) -> int:
         """Return the row of a key, -1 where there is none."""
         return self._index.get(key, -1)

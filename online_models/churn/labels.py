@@ -152,6 +152,11 @@ class PendingLabels:
         """Return the number of users with landmarks."""
         return len(self._table)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the columns."""
+        return self._table.nbytes
+
     def freeze(self, subjects: Sequence[str], hashes: UInt64s, features: Features32, now_ms: int) -> None:
         """Keep the features of n different users until their label is known.
 

@@ -56,6 +56,11 @@ class UserStore:
         """Return the number of users."""
         return len(self._table)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the columns of users and their landmarks."""
+        return self._table.nbytes + self._labels.nbytes
+
     def apply(self, events: EventBatch, scorer: ChurnScorer | None = None) -> UserEffects:
         """Apply events in log order, running the ticks that fall between them.
 

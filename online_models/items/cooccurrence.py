@@ -102,6 +102,11 @@ class CooccurrenceStore:
         """Upper bound of the rows in use."""
         return self._table.size
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the columns, names left aside."""
+        return self._table.nbytes
+
     def apply(self, batch: PairBatch) -> None:
         """Count touches and pairs, in order."""
         if not len(batch):

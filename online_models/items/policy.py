@@ -55,7 +55,7 @@ def excluded(
     *,
     withdrawn: UInt64s,
 ) -> Bools:
-    """Return which candidates may not be listed: withdrawn items, and items bought a short while ago.
+    """Return which candidates may not be listed: withdrawn, bought a short while ago, or looked at just now.
 
     Items known by their hash only cannot be listed either.
 
@@ -73,6 +73,9 @@ def excluded(
     out = source.nameless(candidates.row)
     if withdrawn.size:
         out |= np.isin(candidates.row, source.rows_of(withdrawn))
+    if histories.items.shape[1]:
+        shown = source.rows_of(np.where(histories.in_session > 0, histories.items[:, 0], 0))
+        out |= candidates.row == shown[candidates.user]
     lately = histories.bought_ms > now_ms - settings.repurchase_window_ms
     users, places = np.nonzero((histories.bought != 0) & lately)
     if users.size:

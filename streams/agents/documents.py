@@ -169,12 +169,12 @@ def user_profile(
     return profile
 
 
-def model_snapshot(scorer: ChurnScorer) -> ModelSnapshot:
-    """Return a scorer as it is broadcast: plain numbers."""
+def model_snapshot(scorer: ChurnScorer, latest_ms: int) -> ModelSnapshot:
+    """Return a scorer as it is broadcast: plain numbers, and the time of the latest label it has learned."""
     return ModelSnapshot(
         model="churn",
         model_version=churn_version(scorer.version),
-        event_time=0,
+        event_time=latest_ms,
         examples=int(scorer.card.get("churn_labels", 0)),
         format=SNAPSHOT_VERSION,
         state={"scorer": scorer.to_snapshot()},

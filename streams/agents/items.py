@@ -46,6 +46,7 @@ class ItemsHandler:
         self.store.apply(PairBatch.concat([PairBatch.unpack(r.value or b"") for r in records]))
         due = self.store.publish()
         self._report.outputs(self._neighbours, len(due))
+        self._report.state("items", self._partition, len(self.store), self.store.nbytes)
         documents = neighbours_documents(due)
         return [
             Output(self._neighbours, self._partition, key, value)

@@ -42,9 +42,8 @@ class TrainerHandler:
 
     def apply(self, records: Sequence[Record]) -> Sequence[Output]:
         """Learn label by label, and publish snapshots that are due."""
-        effects = self.store.apply(
-            ExampleBatch.concat([ExampleBatch.unpack(r.value or b"") for r in records])
-        )
+        examples = ExampleBatch.concat([ExampleBatch.unpack(record.value or b"") for record in records])
+        effects = self.store.apply(examples)
         for drift in effects.drifts:
             log.warning("%s model: drift after %d labels, step size restored", drift.kind, drift.learned)
             self._report.drift(drift.kind)
@@ -53,11 +52,12 @@ class TrainerHandler:
             if not math.isnan(value):
                 self._report.model_quality(model, metric, value)
         # The topic is compacted and readers want the newest only.
-        return [self._snapshot(scorer) for scorer in effects.scorers[-1:]]
+        latest_ms = int(examples.matured_ms.max(initial=0))
+        return [self._snapshot(scorer, latest_ms) for scorer in effects.scorers[-1:]]
 
-    def _snapshot(self, scorer: ChurnScorer) -> Output:
+    def _snapshot(self, scorer: ChurnScorer, latest_ms: int) -> Output:
         self._report.outputs(self._models, 1)
-        key, value = encode_snapshot(documents.model_snapshot(scorer))
+        key, value = encode_snapshot(documents.model_snapshot(scorer, latest_ms))
         return Output(self._models, 0, key, value)
 
     def tick(self, now_ms: int) -> Sequence[Output]:  # noqa: ARG002  # models learn from labels only

@@ -97,6 +97,7 @@ class UsersHandler:
             Counter(reject.reason for _, reject in rejects),
         )
         self._report.event_time(self._partition, self.store.clock.now_ms)
+        self._report.state("users", self._partition, len(self.store), self.store.nbytes)
         self._judge_lists(events, effects)
         return [
             *self._dead_letters(records, rejects),

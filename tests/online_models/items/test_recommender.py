@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -179,7 +181,15 @@ class TestPolicy:
         columns = {field: getattr(nameless, field) for field in nameless.__slots__}
         shop = table_of(NeighbourRow(**columns | {"partner_ids": [""]}))
         assert (Recommender().rank(session("a"), shop, NOW).rows[0] >= 0).sum() == 2
-        assert Recommender().recommend(session("a"), shop, NOW).items == [["a"]]
+        gone = dataclasses.replace(
+            session("a"), in_session=np.array([0])
+        )  # "a" is not on the screen any more
+        assert Recommender().recommend(gone, shop, NOW).items == [["a"]]
+
+    def test_the_item_being_looked_at_is_ranked_but_not_listed(self):
+        shop = table_of(row_of("a", partners=[("b", 1.0, 0.0, 0.5)]), row_of("b"))
+        assert (Recommender().rank(session("a"), shop, NOW).rows[0] >= 0).sum() == 2
+        assert Recommender().recommend(session("a"), shop, NOW).items == [["b"]]
 
 
 class TestReasons:
@@ -195,7 +205,6 @@ class TestReasons:
     def test_every_item_says_why_it_is_there(self):
         lists = Recommender().recommend(session("a", "b", "b"), self.SHOP, NOW)
         assert dict(zip(lists.items[0], lists.reasons[0], strict=True)) == {
-            "a": "you just viewed it",
             "b": "you viewed it 1 touch ago",
             "next": "people who viewed a next viewed this",
             "before": "people viewed this before a",
@@ -225,7 +234,7 @@ class TestBaseRanker:
                 return features[:, RANK_FEATURES.index("log_popularity")].astype(float)
 
         table = table_of(row_of("a", popularity=2.0), row_of("b", popularity=8.0))
-        assert Recommender(ranker=ByPopularity()).recommend(session("a"), table, NOW).items == [["b", "a"]]
+        assert Recommender(ranker=ByPopularity()).recommend(session(), table, NOW).items == [["b", "a"]]
 
 
 @pytest.mark.parametrize(
