@@ -45,6 +45,8 @@ class Setting(NamedTuple):
     kind: Any
     default: object
     help: str
+    at_least: Any
+    at_most: Any
 
     @property
     def variable(self) -> str:
@@ -69,7 +71,7 @@ def catalogue() -> Iterator[Setting]:
         cls = _class_of(section.name)
         kinds = get_type_hints(cls)
         for item in fields(cls):  # type: ignore[arg-type]  # every section is a dataclass
-            yield Setting(section.name, item.name, kinds[item.name], item.default, item.metadata["help"])
+            yield Setting(section.name, item.name, kinds[item.name], item.default, **item.metadata)
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
