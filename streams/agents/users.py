@@ -154,7 +154,7 @@ class UsersHandler:
         alerts = encode.encode_alerts(
             documents.alerts(effects.alerts, origin, self.store.settings.horizon_ms)
         )
-        self._report.scores(len(scores))
+        self._report.scores(len(effects.scores))
         for band, count in Counter(documents.band(a.probability) for a in effects.alerts).items():
             self._report.alerts(band, count)
         for subject in effects.erased:
