@@ -14,7 +14,7 @@ from streams.agents.trainer import TrainerHandler
 from streams.agents.users import UsersHandler, UsersTopics
 from streams.api import Server
 from streams.decode import Decoder
-from streams.engine import membership, probe, runner
+from streams.engine import group, membership, probe, runner
 from streams.engine.instance import Instance
 from streams.engine.runtime import Runtime
 from streams.engine.settings import EngineSettings
@@ -82,22 +82,28 @@ class Worker:
         finally:
             await self.server.stop()
             self.broadcast.stop()
+            if self.settings.engine.leave_on_stop:
+                await asyncio.to_thread(self._leave)
             self._instance.release()
+
+    def _leave(self) -> None:
+        config = clients.kafka_python(self.settings.broker)
+        group.leave(config, self.settings.engine.group, self._instance.name)
 
     def _try_broker(self) -> None:
         """Say how far the promise reaches on this broker, and keep a second worker off where it must."""
-        group, instance = self.settings.engine.group, self._instance.name
+        name, instance = self.settings.engine.group, self._instance.name
         found = probe.probe(
             self._config,
             topics.PROBE.full_name(self.settings),
-            f"{group}-probe",
+            f"{name}-probe",
             deadline_s=self.settings.broker.broker_wait.total_seconds(),
         )
         log.info("broker tried: good for %s", found.workers)
         if not found.hides_aborted:
             log.warning("this broker shows aborted records to readers: outputs may be seen twice")
         if not found.refuses_strangers:
-            probe.check_alone(self._config, group, instance)
+            probe.check_alone(self._config, name, instance)
 
     def _runtime(self) -> Runtime:
         settings, engine, broker = self.settings, self.settings.engine, self.settings.broker

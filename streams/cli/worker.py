@@ -40,6 +40,10 @@ def command(
         bool | None,
         typer.Option("--accept-gap", help="Go on where the log no longer holds the position, and count it."),
     ] = None,
+    leave: Annotated[
+        bool | None,
+        typer.Option("--leave", help="Leave the group when stopping: for a worker that will not come back."),
+    ] = None,
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], typer.Option(help="What to log, to standard error.")
     ] = "info",
@@ -65,6 +69,7 @@ def command(
         http_port=http_port,
         clock=clock,
         accept_gap=accept_gap,
+        leave_on_stop=leave,
     )
     set_up_logging(log_level)
     sys.exit(_run(_prepared(settings)))

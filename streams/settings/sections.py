@@ -141,6 +141,9 @@ class Engine(Section):
         64 * 2**20, "Bytes waiting for a checkpoint at which reading pauses.", at_least=1
     )
     fetch_max_records: int = setting(4_000, "Records of one partition in one batch at most.", at_least=1)
+    leave_on_stop: bool = setting(
+        False, "Leave the group when stopping, to scale down; else the worker is expected back."
+    )
     accept_gap: bool = setting(
         False, "Go on when the log no longer holds the committed position, and count what was missed."
     )

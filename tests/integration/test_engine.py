@@ -1,6 +1,7 @@
 """The engine on real brokers, one situation of its contract at a time."""
 
 import asyncio
+import logging
 import threading
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -11,6 +12,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from streams.engine.checkpoint import Committer, Work
+from streams.engine.group import leave
 from streams.engine.handler import Output, Record
 from streams.engine.membership import Membership
 from streams.engine.observer import Observer
@@ -61,7 +63,7 @@ class Bench:
     def __init__(self, bootstrap: str, directory: Path) -> None:
         self.bootstrap, self.directory = bootstrap, directory
         self.group = f"e{uuid.uuid4().hex[:8]}"
-        self.config = {"bootstrap.servers": bootstrap}
+        self.config = {"bootstrap.servers": bootstrap, "logger": logging.getLogger("librdkafka")}
         self.admin = AdminClient(self.config)
         self.runtimes: list[Runtime] = []
         self.create("mid", "iout", "dlq", "items-changelog")
@@ -388,3 +390,34 @@ class TestOnlyWorker:
         with pytest.raises(EngineError, match="one worker only, and a is a member"):
             check_alone(bench.config, bench.group, "b")
         await bench.stop(runtime)
+
+
+class TestLiveClock:
+    async def test_the_wall_clock_ticks_partitions_that_have_read_to_the_end(self, bench):
+        class Ticking(Items):
+            def tick(self, now_ms: int) -> Sequence[Output]:
+                assert sum(self.counts.values()) == 20, "no tick before the log was read"
+                return [Output(f"{self.group}-dlq", 0, b"tick", b"%d" % now_ms)]
+
+        bench.send(20)
+        runtime = await bench.start(lambda p: Ticking(bench.group, p, 1), live_clock=True)
+        await until(lambda: len(bench.values("dlq")) >= 2, "two ticks, committed")
+        await bench.stop(runtime)
+        times = [int(value) for value in bench.values("dlq")]
+        assert times == sorted(times)
+
+
+class TestLeaving:
+    async def test_a_static_member_stays_until_it_is_taken_out(self, on_kafka):
+        bench = on_kafka
+        runtime = await bench.start(instance="gone")
+        await until(lambda: runtime.ready, "readiness")
+        await bench.stop(runtime)
+
+        def members() -> list[str]:
+            described = bench.admin.describe_consumer_groups([bench.group])[bench.group].result(10)
+            return [member.group_instance_id for member in described.members]
+
+        assert members() == ["gone"]
+        assert leave({"bootstrap_servers": bench.bootstrap}, bench.group, "gone")
+        assert members() == []
