@@ -77,7 +77,8 @@ class Server:
         app.add_routes(routes.table())
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
         await self._runner.setup()
-        self.url = settings.http.advertised_url or await self._listen(self._runner)
+        listening = await self._listen(self._runner)
+        self.url = settings.http.advertised_url or listening
         self._reader.start()
         self._watching = asyncio.create_task(self._watch())
         log.info("metrics and lookups at %s", self.url)

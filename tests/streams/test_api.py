@@ -324,6 +324,12 @@ class TestStart:
     async def test_it_listens_on_the_loopback_address_only_by_default(self, two_partitions, start):
         assert URL(await start(FakeWorker(two_partitions))).host == "127.0.0.1"
 
-    async def test_the_advertised_url_wins(self, two_partitions, start):
+    async def test_the_advertised_url_wins_and_the_port_is_open_all_the_same(
+        self, two_partitions, start, unused_tcp_port
+    ):
         worker = FakeWorker(two_partitions, advertised_url="http://shop-0.keepstream:6066")
+        http = dataclasses.replace(worker.settings.http, http_port=unused_tcp_port)
+        worker.settings = dataclasses.replace(worker.settings, http=http)
         assert await start(worker) == "http://shop-0.keepstream:6066"
+        status, _, _ = await get(f"http://127.0.0.1:{unused_tcp_port}/health/live")
+        assert status == 200
