@@ -160,9 +160,11 @@ class Restorer:
             return int(message.offset() or 0) + 1
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # librdkafka's name for it
             return int(message.offset() or 0)
-        if error.retriable() or _is_connection_trouble(error):
-            return -1
-        raise KafkaException(error)
+        if error.fatal() or error.code() in _REFUSED:
+            raise KafkaException(error)
+        # Whatever else a broker in trouble answers passes, or ends with the deadline.
+        log.info("restoring: %s", error)
+        return -1
 
     def _watermarks(self, consumer: Consumer, tp: TopicPartition, partition: Partition) -> tuple[int, int]:
         """Return (first offset, uncommitted end) of a partition, asking until the deadline."""
@@ -202,10 +204,11 @@ def position_lost(partition: Partition, position: int, low: int, high: int) -> P
     )
 
 
-def _is_connection_trouble(error: KafkaError) -> bool:
-    return error.code() in _CONNECTION_TROUBLE
-
-
-_CONNECTION_TROUBLE: Final = frozenset(
-    getattr(KafkaError, name) for name in ("_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE", "_TIMED_OUT")
+_REFUSED: Final = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001  # librdkafka's name for it
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+        KafkaError._AUTHENTICATION,  # noqa: SLF001
+    }
 )
