@@ -85,9 +85,10 @@ class BroadcastReader:
             ends = {tp: consumer.get_watermark_offsets(TopicPartition(*tp), 10)[1] for tp in starts}
             consumer.assign([TopicPartition(topic, number, 0) for topic, number in starts])
             behind = {tp for tp, end in ends.items() if end > 0}
-            began, rows = time.monotonic(), 0
+            began, rows, told = time.monotonic(), 0, self.ready
             while not self._stopping.is_set():
-                if not behind and not self.ready:
+                if not behind and not told:
+                    told = True
                     self._hand_over_ready(time.monotonic() - began, rows)
                 rows += self._step(consumer, ends, behind)
         finally:

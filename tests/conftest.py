@@ -83,5 +83,4 @@ def settings(broker: RunningBroker, topic_prefix: str, tmp_path: Path) -> Settin
         topic_prefix=topic_prefix,
         group=f"{topic_prefix}keepstream",
         data_dir=tmp_path / "data",
-        cache_dir=tmp_path / "cache",
     )

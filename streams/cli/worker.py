@@ -17,8 +17,28 @@ if TYPE_CHECKING:
 _NOISY: Final = ("aiokafka", "faust", "mode", "asyncio", "kafka", "aiohttp")
 """Loggers of libraries: their warnings are wanted, their news are not."""
 
+_SAME_NEWS_S: Final = 10.0
+
 _SERVICES: Final = "[^"
 """How Faust begins the lines in which its services tell that they start and stop."""
+
+
+class _Sparingly(logging.Filter):
+    """Lets a library say the same thing once in ten seconds: some repeat it ten times a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is news."""
+        if not record.name.startswith(_NOISY):
+            return True
+        what = (record.name, str(record.msg))
+        news = record.created - self._said.get(what, 0.0) >= _SAME_NEWS_S
+        if news:
+            self._said[what] = record.created
+        return news
 
 
 def command(

@@ -223,7 +223,7 @@ class Recommendations(Section):
     """Co-occurrence, lists and their policy."""
 
     list_length: int = setting(20, "Items of a list.", at_least=1, at_most=200)
-    slots: int = setting(128, "Partners kept per item.", at_least=4, at_most=1024)
+    slots: int = setting(64, "Partners kept per item.", at_least=4, at_most=1024)
     half_life: timedelta = period("10d", "Time in which an item pair loses half its weight.", at_least="1h")
     pair_distance: int = setting(
         10, "Farthest two touches of a session that make a pair.", at_least=1, at_most=64
@@ -232,13 +232,10 @@ class Recommendations(Section):
         50, "Partners of an item in its broadcast row.", at_least=1, at_most=500
     )
     publish_interval: timedelta = period(
-        "10m",
+        "1m",
         "Event time after which a changed item row is published anyway.",
     )
     repurchase_window: timedelta = period("30d", "Bought items stay out of lists for it.", at_least="0")
-    ranker_examples_per_second: float = setting(
-        50.0, "Ranker examples a live worker sends at most.", at_least=0.0
-    )
 
 
 @dataclass(frozen=True)
@@ -249,15 +246,6 @@ class Http(Section):
     http_port: int = setting(6066, "Port to listen on; 0 takes a free one.", at_least=0, at_most=65_535)
     advertised_url: str = setting("", "URL under which other workers reach this one. Empty: host and port.")
     api_token: Secret = setting(Secret(), "Bearer token that lookups must show. Empty: none is asked for.")
-
-
-@dataclass(frozen=True)
-class Files(Section):
-    """Where downloads go."""
-
-    cache_dir: Path = setting(
-        Path("~/.cache/keepstream").expanduser(), "Directory in which downloaded data sets are kept."
-    )
 
 
 @dataclass(frozen=True)
@@ -273,4 +261,3 @@ class Settings:
     alerts: Alerts = field(default_factory=Alerts)
     recommendations: Recommendations = field(default_factory=Recommendations)
     http: Http = field(default_factory=Http)
-    files: Files = field(default_factory=Files)
