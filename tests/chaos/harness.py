@@ -113,8 +113,14 @@ class Topology:
             process.wait(10)
         self.workers.clear()
 
-    def log_of(self, name: str) -> str:
-        return (self.directory / f"{name}.log").read_text(errors="replace")
+    def last_words(self) -> str:
+        """Return the ends of the workers' logs."""
+        tails = []
+        for name in self.workers:
+            lines = (self.directory / f"{name}.log").read_text(errors="replace").splitlines()
+            told = [line for line in lines if "rdkafka#" not in line and " INFO faust" not in line]
+            tails.append("\n".join([f"-- {name}", *told[-25:]]))
+        return "\n".join(tails)
 
     def supervise(self) -> None:
         """Start workers again that ended by themselves, as a supervisor does."""
@@ -188,7 +194,8 @@ class Topology:
             seen = len(self.read("iout"))
             if seen != progress[0]:
                 progress[:] = [seen, time.monotonic()]
-            assert time.monotonic() - progress[1] < 60, f"stuck at {seen} of {expected} outputs"
+            quiet_s = time.monotonic() - progress[1]
+            assert quiet_s < 60, f"stuck at {seen} of {expected} outputs\n{self.last_words()}"
             return seen >= expected
 
         wait_until(done, deadline_s, f"{expected} outputs")
