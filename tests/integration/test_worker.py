@@ -4,6 +4,7 @@ import collections
 import json
 
 import pytest
+from kafka import KafkaConsumer, TopicPartition
 
 from streams import topics
 from streams.encode import read_dead_letter
@@ -48,6 +49,30 @@ MALFORMED = [
 ]
 
 
+def by_kafka_python(topic, settings) -> collections.Counter[str]:
+    """Return the ids of a topic's documents as a consumer sees them that shares no code with ours."""
+    name = topic.full_name(settings)
+    consumer = KafkaConsumer(
+        bootstrap_servers=settings.broker.bootstrap_servers,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+    )
+    partitions = [TopicPartition(name, number) for number in consumer.partitions_for_topic(name)]
+    consumer.assign(partitions)
+    consumer.seek_to_beginning(*partitions)
+    ends = consumer.end_offsets(partitions)
+    ids: collections.Counter[str] = collections.Counter()
+
+    def read_to_the_end() -> bool:
+        for records in consumer.poll(200).values():
+            ids.update(json.loads(record.value)["id"] for record in records)
+        return all(consumer.position(tp) >= ends[tp] for tp in partitions)
+
+    wait_until(read_to_the_end, f"the end of {name}")
+    consumer.close()
+    return ids
+
+
 def sum_of_touches(worker, shop) -> int:
     return sum((worker.item(item) or {"touches": 0})["touches"] for item in shop.touches)
 
@@ -82,6 +107,9 @@ def test_counts_are_exact_through_sigterm_and_kill_9(shop, start):
     ids = collections.Counter(json.loads(message.value())["id"] for message in lists)
     assert ids
     assert max(ids.values()) == 1, "an output id was committed twice"
+    assert by_kafka_python(topics.RECOMMENDATIONS, shop.settings) == ids, (
+        "another client reads something else"
+    )
     best = json.loads(lists[-1].value())
     assert best["items"][0]["reason"]
     assert worker.terminate() == 0
