@@ -120,7 +120,7 @@ class Committer:
             "error_cb": self._on_error,
         }
         self.transactional_id = transactional_id
-        self._deadline_s = deadline_s
+        self._deadline_s, self._transaction_timeout_s = deadline_s, transaction_timeout_s
         self._attempts = attempts
         self._observer = observer or Observer()
         self._producer: Producer | None = None
@@ -207,11 +207,13 @@ class Committer:
                 self._produce(Output(part.changelog, number, key, value))
             self._produce(Output(part.changelog, number, POSITION_KEY, encode_position(part.position)))
         # Rows must not reach the log after the generation was checked, hence the flush before the offsets.
-        while producer.flush(1.0):
-            if self._failure is not None:
-                raise KafkaException(self._failure)
-            if time.monotonic() > until:
-                raise CommitError("the broker did not take a checkpoint's records before the deadline")
+        give_up = time.monotonic() + self._transaction_timeout_s
+        while producer.flush(1.0) and self._failure is None:
+            if time.monotonic() > give_up:
+                # The broker has ended the transaction by now; records may wait for ever after its restart.
+                raise KafkaException(
+                    KafkaError(KafkaError._TIMED_OUT, "records were not taken", txn_requires_abort=True)  # noqa: SLF001
+                )
         if self._failure is not None:
             raise KafkaException(self._failure)
         offsets = [TopicPartition(w.source.topic, w.source.partition, w.position) for w in work]
@@ -254,7 +256,7 @@ class Committer:
         if cause.code() in _PERMANENT:
             self._abort_quietly()
             raise CommitError(f"{self._where()}{cause}") from error
-        if reason.fatal() or not (reason.txn_requires_abort() or cause is not reason):
+        if reason.fatal() or not (reason.txn_requires_abort() or reason is self._failure):
             self.close()
             raise FencedError(f"the producer is no longer valid: {reason}") from error
         producer = self._producer
