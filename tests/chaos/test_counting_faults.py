@@ -12,7 +12,7 @@ import pytest
 
 from tests.chaos.harness import Topology, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ class TestManyWorkersOnKafka:
             )
             self.do(kind, on_kafka, own_kafka_broker, harm)
         feeding.join()
-        on_kafka.wait_for_outputs(180)
+        on_kafka.wait_for_outputs(300)
         on_kafka.check()
         assert len(on_kafka.faults) == len(kinds)
 

@@ -24,7 +24,7 @@ TOUCHES = ("select_item", "view_item", "add_to_wishlist", "add_to_cart", "purcha
 NAMES = (*TOUCHES, "view_item", "view_item", "login", "search", "my_own_event")
 
 
-def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = 90) -> None:
+def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = 180) -> None:
     until = time.monotonic() + deadline_s
     while not condition():
         assert time.monotonic() < until, f"{what} not within {deadline_s:.0f} s"

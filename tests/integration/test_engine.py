@@ -25,7 +25,7 @@ from streams.engine.settings import EngineSettings
 from streams.errors import CommitError, EngineError, FencedError, PositionLostError
 from tests.chaos.counting import Items
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 class Counts(Observer):
@@ -134,7 +134,7 @@ class Bench:
             consumer.close()
 
 
-async def until(condition, what: str, deadline_s: float = 40) -> None:
+async def until(condition, what: str, deadline_s: float = 90) -> None:
     async with asyncio.timeout(deadline_s):
         while not condition():
             await asyncio.sleep(0.02)

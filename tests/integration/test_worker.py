@@ -10,7 +10,7 @@ from streams import topics
 from streams.encode import read_dead_letter
 from tests.integration.shop import START_MS, Shop, wait_until, workers
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
