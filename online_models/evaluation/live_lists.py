@@ -1,4 +1,4 @@
-"""How the lists that were published fare: each is judged by the item its user touches next."""
+"""How the lists that were published fare: each is judged by the next other item its user touches."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -16,13 +16,15 @@ _HALF_LIFE: Final = 10_000
 class _Pending(NamedTuple):
     items: UInt64s
     popular: UInt64s
+    current: int
 
 
 class LiveLists:
     """Prequential quality of published lists beside the most popular items of the same moment.
 
-    A list is judged once, by the first item its user touches after it; lists are kept in memory only, the
-    oldest beyond `capacity` are forgotten unjudged.
+    A list is judged once, by the first item its user touches after it that is not the one already on the
+    screen, which no list holds. Lists are kept in memory only; the oldest beyond `capacity` are forgotten
+    unjudged.
 
     Parameters
     ----------
@@ -40,8 +42,8 @@ class LiveLists:
     --------
     >>> live = LiveLists()
     >>> popular = np.array([9, 8], np.uint64)
-    >>> live.published(["u:1"], [np.array([5, 7], np.uint64)], popular)
-    >>> live.touched(["u:1", "u:2"], [7, 7])
+    >>> live.published(["u:1"], [np.array([5, 7], np.uint64)], popular, current=[4])
+    >>> live.touched(["u:1", "u:1", "u:2"], [4, 7, 7])
     >>> live.get()["lists"]["mrr@20"], live.get()["popularity"]["hit_rate@20"]
     (0.5, 0.0)
     """
@@ -55,11 +57,23 @@ class LiveLists:
         self._popularity = FadingRanking(half_life=half_life)
         self.cases = 0
 
-    def published(self, subjects: Sequence[str], lists: Sequence[UInt64s], popular: UInt64s) -> None:
-        """Keep lists, best first, for judgement; a later list of a user replaces an earlier one."""
-        for subject, items in zip(subjects, lists, strict=True):
+    def published(
+        self, subjects: Sequence[str], lists: Sequence[UInt64s], popular: UInt64s, current: Sequence[int]
+    ) -> None:
+        """Keep lists, best first, for judgement; a later list of a user replaces an earlier one.
+
+        Parameters
+        ----------
+        subjects, lists
+            n users and the hashes of their lists' items.
+        popular
+            Hashes of the most popular items of the moment.
+        current
+            n hashes: the item each user was looking at.
+        """
+        for subject, items, shown in zip(subjects, lists, current, strict=True):
             self._pending.pop(subject, None)
-            self._pending[subject] = _Pending(items, popular)
+            self._pending[subject] = _Pending(items, popular, shown)
         while len(self._pending) > self._capacity:
             self._pending.popitem(last=False)
 
@@ -67,8 +81,9 @@ class LiveLists:
         """Judge the lists of users by the items they touch, in log order."""
         ranks: list[tuple[int, int]] = []
         for subject, item in zip(subjects, items, strict=True):
-            pending = self._pending.pop(subject, None)
-            if pending is not None:
+            pending = self._pending.get(subject)
+            if pending is not None and item != pending.current:
+                del self._pending[subject]
                 ranks.append((_rank(pending.items, item), _rank(pending.popular, item)))
         if ranks:
             columns = np.array(ranks, np.int64)

@@ -197,6 +197,7 @@ class UsersHandler:
             subjects,
             [np.asarray(hash_ids(items), np.uint64) for items in lists.items],
             self._broadcast.popular(self._length),
+            current=self.store.histories(subjects).items[:, 0].tolist(),
         )
         self._report.lists(len(found))
         return self._keyed(self._topics.recommendations, encode.encode_recommendations(found))
