@@ -19,6 +19,7 @@ from faust.types import TP
 from streams.engine.handler import Record
 from streams.engine.membership import Membership
 from streams.engine.partition import TopicPartition
+from streams.errors import EngineError
 
 if TYPE_CHECKING:
     from streams.engine.runtime import Runtime
@@ -65,6 +66,29 @@ class RebalanceListener(driver.ConsumerRebalanceListener):
         await super().on_partitions_assigned(assigned)
 
 
+class StickyAssignor(StickyPartitionAssignor):  # type: ignore[misc]  # aiokafka is untyped
+    """Sticky assignment that refuses to share out topics it knows nothing of.
+
+    A leader that joins right after a broker's restart may have been told of no partitions yet. It would
+    assign none to anybody, and the whole group would idle until the next rebalance.
+    """
+
+    @classmethod
+    def assign(cls, cluster: Any, members: Mapping[str, Any]) -> Any:
+        """Share the partitions out.
+
+        Raises
+        ------
+        EngineError
+            The cluster has not told of a topic's partitions.
+        """
+        topics = {topic for member in members.values() for topic in member.subscription}
+        unknown = sorted(topic for topic in topics if not cluster.partitions_for_topic(topic))
+        if unknown:
+            raise EngineError(f"the broker does not tell of {', '.join(unknown)} yet")
+        return super().assign(cluster, members)
+
+
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """Runs an aiokafka consumer that reads committed and keeps its partitions where they are."""
 
@@ -72,7 +96,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         # The assignor keeps what it owned in class attributes: a class of our own for each consumer.
-        self.assignor = type("KeepstreamStickyAssignor", (StickyPartitionAssignor,), {})
+        self.assignor = type("OwnStickyAssignor", (StickyAssignor,), {})
         conf = self.app.conf
         return aiokafka.AIOKafkaConsumer(
             client_id=conf.broker_client_id,
@@ -170,6 +194,8 @@ class Consumer(driver.Consumer):
         """Fetch what the engine may read now and yield one message per partition with records."""
         if not self.flow_active:
             await self.wait(self.can_resume_flow.wait())
+        # A membership that has failed would otherwise show in nothing but idleness.
+        self._thread._ensure_consumer()._coordinator.check_errors()  # noqa: SLF001  # not offered in public
         runtime = self.runtime
         # Partitions whose stream buffer is full stay out, so that memory is bounded by the buffers.
         wanted = {

@@ -1,9 +1,7 @@
 """The decoder: every record becomes an event or a reject with the right reason, whatever its bytes."""
 
 import json
-import time
 
-import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -259,19 +257,3 @@ class TestAnyBytes:
         assert not np.any(events.price < 0)
         alone = [Decoder(max_event_bytes=50_000).decode([one]).rejects for one in records]
         assert decoded.rejects == [(n, found[0][1]) for n, found in enumerate(alone) if found]
-
-
-def test_columns_cost_a_small_multiple_of_parsing_alone():
-    records = [
-        record(event(event_id=f"e-{n}", items=[ITEM], session_id="s-1"), offset=n) for n in range(2_000)
-    ]
-    parse, decoder = msgspec.json.Decoder(Event).decode, Decoder()
-
-    def seconds(work):
-        start = time.process_time()
-        work()
-        return time.process_time() - start
-
-    parsing = min(seconds(lambda: [parse(one.value) for one in records]) for _ in range(7))
-    decoding = min(seconds(lambda: decoder.decode(records)) for _ in range(7))
-    assert decoding < 6 * parsing
