@@ -12,6 +12,7 @@ from online_models.churn.profile import UserStore
 from online_models.churn.settings import UserSettings
 from online_models.evaluation.live_lists import LiveLists
 from online_models.events import TOUCH_KINDS, EventBatch, Reject, hash_ids
+from online_models.items.histories import Histories
 from online_models.items.pairs import PairBatch, item_partitions
 from online_models.items.recommender import Lists, Recommender
 from streams import encode
@@ -126,7 +127,7 @@ class UsersHandler:
         return documents.user_profile(
             view,
             reasons=self.store.reasons(subject, self._broadcast.scorer),
-            lists=self._recommend([subject]),
+            lists=self._recommend(self.store.histories([subject])),
             item_id=self._broadcast.item_id,
             now_ms=self.store.clock.now_ms,
             cooldown_ms=self.store.settings.alerts.cooldown_ms,
@@ -189,7 +190,8 @@ class UsersHandler:
         if not effects.active or not len(self._broadcast.table):
             return []
         subjects = [subject for subject, _ in effects.active]
-        lists = self._recommend(subjects)
+        histories = self.store.histories(subjects)
+        lists = self._recommend(histories)
         found = documents.recommendations(
             effects.active, lists, self._partition, self._topics.events, self.store.clock.now_ms
         )
@@ -197,14 +199,14 @@ class UsersHandler:
             subjects,
             [np.asarray(hash_ids(items), np.uint64) for items in lists.items],
             self._broadcast.popular(self._length),
-            current=self.store.histories(subjects).items[:, 0].tolist(),
+            current=histories.items[:, 0].tolist(),
         )
         self._report.lists(len(found))
         return self._keyed(self._topics.recommendations, encode.encode_recommendations(found))
 
-    def _recommend(self, subjects: Sequence[str]) -> Lists:
+    def _recommend(self, histories: Histories) -> Lists:
         return self._recommender.recommend(
-            self.store.histories(subjects), self._broadcast.table, self.store.clock.now_ms, self._length
+            histories, self._broadcast.table, self.store.clock.now_ms, self._length
         )
 
     def _judge_lists(self, events: EventBatch, effects: UserEffects) -> None:
