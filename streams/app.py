@@ -127,6 +127,8 @@ class Worker:
                 restore_deadline_s=engine.restore_deadline.total_seconds(),
                 revoke_deadline_s=engine.revoke_deadline.total_seconds(),
                 stop_deadline_s=engine.stop_deadline.total_seconds(),
+                join_deadline_s=engine.join_deadline.total_seconds(),
+                stall_deadline_s=engine.stall_deadline.total_seconds(),
                 max_pending_records=engine.max_pending_rows,
                 max_pending_bytes=engine.max_pending_bytes,
                 accept_gap=engine.accept_gap,
