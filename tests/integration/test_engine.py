@@ -13,9 +13,10 @@ from streams.engine.handler import Output, Record
 from streams.engine.membership import Membership
 from streams.engine.probe import check_alone, probe
 from streams.engine.restore import POSITION_KEY, encode_position
-from streams.errors import EngineError, PositionLostError
+from streams.errors import BrokerUnavailableError, EngineError, PositionLostError
 from tests.chaos.counting import Items
 from tests.integration.bench import Bench, counts, only, until
+from tests.integration.kafka import KafkaServer
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -169,6 +170,16 @@ class TestProbe:
         bench = Bench(kafka_broker.bootstrap_servers, tmp_path)
         found = probe(bench.config, f"{bench.group}-mid", f"{bench.group}-probe")
         assert found.workers == "any number of workers"
+
+    @pytest.mark.kafka
+    def test_a_cluster_whose_transaction_log_cannot_be_made_is_waited_for_with_a_deadline(
+        self, kafka_or_skip, tmp_path
+    ):
+        """Three replicas asked of one broker: its transaction coordinator never becomes ready."""
+        with KafkaServer(tmp_path / "kafka", {"transaction.state.log.replication.factor": "3"}) as server:
+            bench = Bench(server.bootstrap_servers, tmp_path)
+            with pytest.raises(BrokerUnavailableError, match="transactions could not be tried"):
+                probe(bench.config, f"{bench.group}-mid", f"{bench.group}-probe", deadline_s=1.0)
 
 
 class TestOnlyWorker:
