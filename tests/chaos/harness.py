@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from streams.engine.restore import POSITION_KEY, decode_position
 from tests.chaos.counting import TOPICS
@@ -59,6 +59,8 @@ class Topology:
         self.truth_users: collections.Counter[str] = collections.Counter()
         self.truth_items: collections.Counter[str] = collections.Counter()
         self._names = 0
+        self.enough = threading.Event()
+        """Set it to end the feeding."""
         self._random = random.Random(self.seed)
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         compact = {"cleanup.policy": "compact", "segment.ms": "10000", "min.cleanable.dirty.ratio": "0.05"}
@@ -84,6 +86,10 @@ class Topology:
                 stdout=output, stderr=output, cwd=Path(__file__).parents[2], start_new_session=True,
             )  # fmt: skip
         return name
+
+    def holds_partitions(self, name: str) -> bool:
+        """Whether a worker has restored a partition since it started."""
+        return " restored " in (self.directory / f"{name}.log").read_text(errors="replace")
 
     def alive(self) -> list[str]:
         return [name for name, process in self.workers.items() if process.poll() is None]
@@ -164,6 +170,8 @@ class Topology:
         )  # fmt: skip
         began = time.monotonic()
         for index in range(events):
+            if self.enough.is_set():
+                break
             number, self.sent = self.sent, self.sent + 1
             user = f"u{int(self._random.paretovariate(1)) % 300}"
             item = f"i{int(self._random.paretovariate(1)) % 200}"
@@ -194,8 +202,21 @@ class Topology:
 
     # -- what came of it
 
+    def length(self, topic: str) -> int:
+        """Return the offsets written to a topic so far, those of commits included."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        asked = [TopicPartition(f"{self.group}-{topic}", p) for p in range(self.partitions)]
+        until = time.monotonic() + 30
+        while True:
+            ends = admin.list_offsets(dict.fromkeys(asked, OffsetSpec.latest()), request_timeout=30)
+            try:
+                return sum(future.result(30).offset for future in ends.values())
+            except KafkaException:  # right after its creation a topic may not have its leaders yet
+                if time.monotonic() > until:
+                    raise
+
     def read(self, topic: str, isolation: str = "read_committed") -> list[Row]:
-        """Read a whole topic up to its end."""
+        """Read a whole topic up to an end that it had meanwhile."""
         consumer = Consumer(
             {"bootstrap.servers": self.bootstrap, "group.id": f"check-{uuid.uuid4().hex}",
              "isolation.level": isolation, "enable.partition.eof": True, "enable.auto.commit": False}
@@ -208,7 +229,6 @@ class Topology:
             assert time.monotonic() < until, f"{topic} could not be read to its end"
             for message in consumer.consume(5000, 0.5):
                 if message.error() is None:
-                    ended.discard(message.partition())
                     rows.append((message.partition(), message.offset(), message.key(), message.value()))
                 elif message.error().code() == KafkaError._PARTITION_EOF:
                     ended.add(message.partition())
