@@ -41,13 +41,14 @@ class Topology:
         The broker.
     directory
         For logs and lock files.
-    partitions
+    partitions, replication
         Of every topic.
     """
 
     bootstrap: str
     directory: Path
     partitions: int = 4
+    replication: int = 1
     seed: int = 7
     group: str = field(default_factory=lambda: f"c{uuid.uuid4().hex[:8]}")
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -66,7 +67,12 @@ class Topology:
         compact = {"cleanup.policy": "compact", "segment.ms": "10000", "min.cleanable.dirty.ratio": "0.05"}
         created = admin.create_topics(
             [
-                NewTopic(f"{self.group}-{t}", self.partitions, 1, config=compact if "changelog" in t else {})
+                NewTopic(
+                    f"{self.group}-{t}",
+                    self.partitions,
+                    self.replication,
+                    config=compact if "changelog" in t else {},
+                )
                 for t in TOPICS
             ]
         )
@@ -206,12 +212,12 @@ class Topology:
         """Return the offsets written to a topic so far, those of commits included."""
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         asked = [TopicPartition(f"{self.group}-{topic}", p) for p in range(self.partitions)]
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while True:
-            ends = admin.list_offsets(dict.fromkeys(asked, OffsetSpec.latest()), request_timeout=30)
+            ends = admin.list_offsets(dict.fromkeys(asked, OffsetSpec.latest()), request_timeout=5)
             try:
-                return sum(future.result(30).offset for future in ends.values())
-            except KafkaException:  # right after its creation a topic may not have its leaders yet
+                return sum(future.result(6).offset for future in ends.values())
+            except (KafkaException, TimeoutError):  # leaders are being elected
                 if time.monotonic() > until:
                     raise
 
