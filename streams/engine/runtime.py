@@ -39,7 +39,7 @@ class AgentSpec(NamedTuple):
 
 
 class Runtime:
-    """The engine of one worker; everything here runs in the app's event loop.
+    """The engine of one worker; made in, and running in, the app's event loop.
 
     Parameters
     ----------
@@ -98,9 +98,10 @@ class Runtime:
         self._restorer = Restorer(broker, settings.restore_deadline_s, settings.accept_gap, self.observer)
         app.runtime = self
         app.task(self._checkpoints)
-        app.task(Watchdog(self, broker, settings).run)
         if settings.live_clock:
             app.task(self._ticks)
+        # Not a task of the app: Faust starts those only once its consumer has got somewhere.
+        self._spawn(Watchdog(self, broker, settings).run())
 
     def agent(self, name: str, source: str, changelog: str, handler: Callable[[int], Handler]) -> None:
         """Feed the partitions of `source` to a handler each, whose state lies in `changelog`."""
