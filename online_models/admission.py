@@ -1,78 +1,30 @@
 """Which events of a partition are applied: each event id once, and none that comes too late.
 
-Ids are kept as 64-bit hashes in hourly buckets of event time, so the window costs a fixed number of bytes an
-event and is forgotten bucket by bucket.
+Ids are kept as 64-bit hashes in buckets of an hour of event time or a bounded number of ids, so the window
+costs a fixed number of bytes an event and is forgotten bucket by bucket: each when its window has passed, or
+the oldest before that where there are too many.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 
 from online_models.clock import NEVER
 from online_models.errors import CorruptStateError, InvalidParameterError
 from online_models.events import Int64s, Reject, UInt64s
+from online_models.hash_set import HashSet
 
 HOUR_MS: Final = 3_600_000
 ROW_PREFIX: Final = b"\0dedupe:"
 _MERGE_AT: Final = 16
 _FULL_ROW: Final = 32_768
+_PARTS: Final = 8
+"""Buckets that a window filled within one hour has at least: so much of it is dropped at a time."""
 
-
-class HashSet:
-    """A set of non-zero 64-bit hashes in one array, by open addressing, with vectorised verbs.
-
-    Examples
-    --------
-    >>> known = HashSet()
-    >>> known.add(np.array([5, 9], dtype=np.uint64))
-    >>> known.contains(np.array([9, 4], dtype=np.uint64)).tolist()
-    [True, False]
-    """
-
-    def __init__(self) -> None:
-        self._slots: UInt64s = np.zeros(1024, np.uint64)
-        self._size = 0
-
-    def __len__(self) -> int:
-        """Return the number of hashes."""
-        return self._size
-
-    def contains(self, hashes: UInt64s) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """Return (n,) whether each hash is in the set."""
-        found = np.zeros(hashes.size, np.bool_)
-        waiting = np.arange(hashes.size)
-        places = self._home(hashes)
-        while waiting.size:
-            there = self._slots[places]
-            found[waiting] = there == hashes[waiting]
-            further = (there != 0) & ~found[waiting]
-            waiting, places = waiting[further], (places[further] + 1) & (self._slots.size - 1)
-        return found
-
-    def add(self, hashes: UInt64s) -> None:
-        """Add hashes that are distinct and not yet in the set."""
-        self._size += hashes.size
-        if 2 * self._size > self._slots.size:
-            kept = self._slots[self._slots != 0]
-            self._slots = np.zeros(1 << (4 * self._size - 1).bit_length(), np.uint64)
-            self._place(kept)
-        self._place(hashes)
-
-    def _home(self, hashes: UInt64s) -> Int64s:
-        # Fibonacci hashing: ids that are not random in their low bits still spread.
-        spread = hashes * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(20)
-        return (spread & np.uint64(self._slots.size - 1)).astype(np.int64)
-
-    def _place(self, hashes: UInt64s) -> None:
-        places = self._home(hashes)
-        while hashes.size:
-            free = self._slots[places] == 0
-            self._slots[places[free]] = hashes[free]
-            # Of several that met at a free slot one stays; the others go on.
-            left = self._slots[places] != hashes
-            hashes, places = hashes[left], (places[left] + 1) & (self._slots.size - 1)
+Bucket = tuple[int, int]
+"""Hour of event time, and number of the bucket within it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +45,17 @@ class Admitted:
     duplicates: Int64s
     rejects: list[tuple[int, Reject]]
 
+    @classmethod
+    def concat(cls, pieces: Sequence[Self]) -> Self:
+        """Return decisions on consecutive events as one."""
+        if len(pieces) == 1:
+            return pieces[0]
+        return cls(
+            np.concatenate([piece.accepted for piece in pieces]),
+            np.concatenate([piece.duplicates for piece in pieces]),
+            [reject for piece in pieces for reject in piece.rejects],
+        )
+
 
 class Admission:
     """The dedupe window and the lateness rule of one partition.
@@ -103,11 +66,15 @@ class Admission:
         How far an event's time may lie behind the largest time seen before it.
     dedupe_window_ms
         How long an event id is remembered, counted from its hour; at least the lateness.
+    max_ids
+        Ids remembered at most. When so many are reached, the oldest are dropped, an eighth or so.
 
     Attributes
     ----------
     latest_ms
         The largest event time seen, -1 before the first; the store saves it with its clock.
+    dropped
+        Ids dropped by this process before their window had passed.
 
     Raises
     ------
@@ -115,7 +82,7 @@ class Admission:
         When a parameter is outside its range.
     """
 
-    def __init__(self, *, allowed_lateness_ms: int, dedupe_window_ms: int) -> None:
+    def __init__(self, *, allowed_lateness_ms: int, dedupe_window_ms: int, max_ids: int = 20_000_000) -> None:
         if allowed_lateness_ms < 0:
             raise InvalidParameterError(
                 f"allowed_lateness_ms must not be negative, got {allowed_lateness_ms}"
@@ -124,12 +91,18 @@ class Admission:
             raise InvalidParameterError(
                 f"dedupe_window_ms must be at least allowed_lateness_ms, got {dedupe_window_ms}"
             )
+        if max_ids < 1:
+            raise InvalidParameterError(f"max_ids must be at least 1, got {max_ids}")
         self.allowed_lateness_ms = allowed_lateness_ms
         self.dedupe_window_ms = dedupe_window_ms
+        self.max_ids = max_ids
         self.latest_ms = -1
+        self.dropped = 0
+        self._part_size = -(-max_ids // _PARTS)
         self._known = HashSet()
-        self._rows: dict[int, dict[int, UInt64s]] = {}
-        self._fresh: dict[int, list[UInt64s]] = {}
+        self._rows: dict[Bucket, dict[int, UInt64s]] = {}
+        self._fresh: dict[Bucket, list[UInt64s]] = {}
+        self._open: dict[int, tuple[int, int]] = {}
         self._tombstones: list[bytes] = []
 
     def admit(self, event_ids: UInt64s, times: Int64s) -> Admitted:
@@ -140,6 +113,17 @@ class Admission:
         event_ids, times
             (n,) hashes of the ids and event times in log order; at least one event.
         """
+        pieces, start = [], 0
+        while start < event_ids.size:
+            if len(self._known) >= self.max_ids:
+                self._drop_oldest()
+            # The bound is reached with the last event of a piece or not at all, however batches were cut.
+            stop = start + self.max_ids - len(self._known)
+            pieces.append(self._decide(event_ids[start:stop], times[start:stop], start))
+            start = stop
+        return Admitted.concat(pieces)
+
+    def _decide(self, event_ids: UInt64s, times: Int64s, offset: int) -> Admitted:
         latest = np.maximum.accumulate(np.maximum(times, self.latest_ms))
         self.latest_ms = int(latest[-1])
         late = times < latest - self.allowed_lateness_ms
@@ -155,44 +139,68 @@ class Admission:
         earlier = self._accepted_before(event_ids, accepted, repeated & late & ~known)
         duplicates = np.flatnonzero(repeated & ~(late & ~known & ~earlier))
         rejects = [
-            (index, _too_late(int(times[index]), int(latest[index]), self.allowed_lateness_ms))
+            (index + offset, _too_late(int(times[index]), int(latest[index]), self.allowed_lateness_ms))
             for index in np.flatnonzero(late & ~known & ~earlier).tolist()
         ]
-        return Admitted(accepted, duplicates, rejects)
+        return Admitted(accepted + offset, duplicates + offset, rejects)
 
     def next_due(self) -> int:
         """Return when the oldest bucket leaves the window, `NEVER` without one."""
-        hours = [*self._rows, *self._fresh]
+        hours = [hour for hour, _ in (*self._rows, *self._fresh)]
         return (min(hours) + 1) * HOUR_MS + self.dedupe_window_ms if hours else NEVER
 
     def tick(self, now_ms: int) -> None:
         """Forget the buckets that have left the window."""
-        gone = {
-            hour
-            for hour in (*self._rows, *self._fresh)
-            if (hour + 1) * HOUR_MS + self.dedupe_window_ms <= now_ms
-        }
+        self._drop(
+            bucket
+            for bucket in self._buckets()
+            if (bucket[0] + 1) * HOUR_MS + self.dedupe_window_ms <= now_ms
+        )
+
+    def _buckets(self) -> list[Bucket]:
+        """Return the buckets in use, the oldest first."""
+        return sorted({*self._rows, *self._fresh})
+
+    def _drop_oldest(self) -> None:
+        """Drop the oldest buckets until an eighth of the places is free."""
+        left, gone = len(self._known), []
+        for bucket in self._buckets():
+            if left <= self.max_ids - self._part_size:
+                break
+            left -= self._size_of(bucket)
+            gone.append(bucket)
+        self.dropped += len(self._known) - left
+        self._drop(gone)
+
+    def _size_of(self, bucket: Bucket) -> int:
+        pieces = (*self._rows.get(bucket, {}).values(), *self._fresh.get(bucket, ()))
+        return sum(piece.size for piece in pieces)
+
+    def _drop(self, buckets: Iterable[Bucket]) -> None:
+        gone = list(buckets)
         if not gone:
             return
-        for hour in sorted(gone):
-            self._tombstones += [_row_key(hour, number) for number in self._rows.pop(hour, {})]
-            self._fresh.pop(hour, None)
+        for bucket in gone:
+            self._tombstones += [_row_key(bucket, number) for number in self._rows.pop(bucket, {})]
+            self._fresh.pop(bucket, None)
+            if self._open.get(bucket[0], (-1, 0))[0] == bucket[1]:
+                del self._open[bucket[0]]
         self._index()
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
-        """Return the rows to write: new hashes, one row an hour touched, and tombstones of what was dropped.
+        """Return the rows to write: new hashes, one row a bucket touched, and tombstones of what was dropped.
 
-        Small rows of an hour are merged now and then, so that their number stays logarithmic.
+        Small rows of a bucket are merged now and then, so that their number stays logarithmic.
         """
         changed: dict[bytes, bytes | None] = dict.fromkeys(self._tombstones)
         self._tombstones = []
-        for hour, pieces in self._fresh.items():
-            rows = self._rows.setdefault(hour, {})
+        for bucket, pieces in self._fresh.items():
+            rows = self._rows.setdefault(bucket, {})
             number = max(rows, default=-1) + 1
             rows[number] = np.concatenate(pieces)
             for merged in self._merge(rows, number):
-                changed[_row_key(hour, merged)] = None
-            changed[_row_key(hour, number)] = rows[number].astype("<u8", copy=False).tobytes()
+                changed[_row_key(bucket, merged)] = None
+            changed[_row_key(bucket, number)] = rows[number].astype("<u8", copy=False).tobytes()
         self._fresh = {}
         return list(changed.items())
 
@@ -205,22 +213,28 @@ class Admission:
             When a key or a value is something else.
         """
         for key, value in rows:
-            hour, number = _parse_key(key)
+            bucket, number = _parse_key(key)
             if value is None:
-                self._rows.get(hour, {}).pop(number, None)
+                self._rows.get(bucket, {}).pop(number, None)
             elif len(value) % 8:
                 raise CorruptStateError(f"row {key!r} has {len(value)} bytes, expected a multiple of 8")
             else:
-                self._rows.setdefault(hour, {})[number] = np.frombuffer(value, "<u8").astype(np.uint64)
+                self._rows.setdefault(bucket, {})[number] = np.frombuffer(value, "<u8").astype(np.uint64)
 
     def restored(self) -> None:
         """Finish loading."""
-        self._rows = {hour: rows for hour, rows in self._rows.items() if rows}
+        self._rows = {bucket: rows for bucket, rows in self._rows.items() if rows}
+        self._open = {hour: (part, self._size_of((hour, part))) for hour, part in self._buckets()}
         self._index()
 
     def __len__(self) -> int:
         """Return the number of remembered ids."""
         return len(self._known)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the ids and of the set to find them in."""
+        return 8 * len(self._known) + self._known.nbytes
 
     def _accepted_before(
         self, event_ids: UInt64s, accepted: Int64s, doubtful: np.ndarray[tuple[int], np.dtype[np.bool_]]
@@ -239,7 +253,17 @@ class Admission:
         self._known.add(hashes)
         hours = times // HOUR_MS
         for hour in np.unique(hours).tolist():
-            self._fresh.setdefault(hour, []).append(hashes[hours == hour])
+            self._fill(hour, hashes[hours == hour])
+
+    def _fill(self, hour: int, hashes: UInt64s) -> None:
+        """Put hashes into the open bucket of their hour, and open the next one whenever it is full."""
+        while hashes.size:
+            part, count = self._open.get(hour, (0, 0))
+            if count >= self._part_size:
+                part, count = part + 1, 0
+            piece, hashes = np.split(hashes, [self._part_size - count])
+            self._fresh.setdefault((hour, part), []).append(piece)
+            self._open[hour] = (part, count + piece.size)
 
     def _merge(self, rows: dict[int, UInt64s], newest: int) -> list[int]:
         """Fold rows of like size into the newest; return the numbers that are gone."""
@@ -267,13 +291,15 @@ def _too_late(time_ms: int, latest_ms: int, allowed_ms: int) -> Reject:
     )
 
 
-def _row_key(hour: int, number: int) -> bytes:
-    return ROW_PREFIX + f"{hour}:{number}".encode()
+def _row_key(bucket: Bucket, number: int) -> bytes:
+    hour, part = bucket
+    return ROW_PREFIX + (f"{hour}:{number}:{part}" if part else f"{hour}:{number}").encode()
 
 
-def _parse_key(key: bytes) -> tuple[int, int]:
+def _parse_key(key: bytes) -> tuple[Bucket, int]:
     try:
-        hour, number = key.removeprefix(ROW_PREFIX).split(b":")
-        return int(hour), int(number)
+        hour, number, *part = map(int, key.removeprefix(ROW_PREFIX).split(b":"))
+        (of_hour,) = part or (0,)
     except ValueError as error:
         raise CorruptStateError(f"{key!r} is not a row of the dedupe window") from error
+    return (hour, of_hour), number

@@ -10,7 +10,7 @@ from streams.settings import Settings, milliseconds
 
 def user_settings(settings: Settings, partitions: int) -> UserSettings:
     """Return the settings of the users' store of one of `partitions` partitions."""
-    churn, events, alerts = settings.churn, settings.events, settings.alerts
+    churn, events, state, alerts = settings.churn, settings.events, settings.state, settings.alerts
     return UserSettings(
         horizon_ms=milliseconds(churn.horizon),
         check_interval_ms=milliseconds(churn.check_interval),
@@ -22,6 +22,9 @@ def user_settings(settings: Settings, partitions: int) -> UserSettings:
         session_gap_ms=milliseconds(events.session_gap),
         recent_items=events.recent_items,
         pair_distance=settings.recommendations.pair_distance,
+        state_ttl_ms=milliseconds(state.state_ttl),
+        max_users=state.max_users,
+        dedupe_max_ids=state.dedupe_max_ids,
         alerts=AlertSettings(
             threshold=alerts.alert_threshold,
             daily_budget=int(alerts.alert_budget),
@@ -39,6 +42,8 @@ def cooccurrence_settings(settings: Settings) -> CooccurrenceSettings:
         half_life_ms=milliseconds(lists.half_life),
         published_partners=lists.partners_published,
         publish_interval_ms=milliseconds(lists.publish_interval),
+        max_items=settings.state.max_items,
+        state_ttl_ms=milliseconds(settings.state.state_ttl),
     )
 
 

@@ -1,7 +1,7 @@
 """What the users' side decides: values for an agent to perform, and views for lookups."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -35,6 +35,34 @@ class ChurnScore(NamedTuple):
     model_version: int
 
 
+ForgetReason = Literal["erased", "idle", "full"]
+"""Why a user is forgotten: on request, after a long silence, or to make room for others."""
+
+
+class Forgotten(NamedTuple):
+    """A user of whom nothing is left in the store.
+
+    Parameters
+    ----------
+    subject
+        The user, with its prefix.
+    reason
+        Why.
+    scores_before
+        How many scores of the same effects came before: they are not to be published any more.
+    published
+        Whether a score of the user may have been published.
+    event
+        Index of the erasing event in its batch; -1 without one.
+    """
+
+    subject: str
+    reason: ForgetReason
+    scores_before: int
+    published: bool = True
+    event: int = -1
+
+
 @dataclass(frozen=True, slots=True)
 class UserEffects:
     """What came of a batch of events or of ticks.
@@ -53,7 +81,7 @@ class UserEffects:
         Users checked, and those to alert, in the order of the checks.
     active
         Pairs of user and offset of the last event that touched an item, in the order of these offsets.
-    erased
+    forgotten
         Users to be forgotten everywhere, in log order.
     """
 
@@ -65,7 +93,7 @@ class UserEffects:
     scores: list[ChurnScore]
     alerts: list[ChurnAlert]
     active: list[tuple[str, int]]
-    erased: list[str]
+    forgotten: list[Forgotten]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +156,17 @@ class Collected:
         self.scores: list[ChurnScore] = []
         self.alerts: list[ChurnAlert] = []
         self.active: dict[str, int] = {}
-        self.erased: list[str] = []
+        self.forgotten: list[Forgotten] = []
 
     def note_active(self, subject: str, offset: int) -> None:
         """Note that a user touched items in the event at an offset."""
         self.active.pop(subject, None)
         self.active[subject] = offset
+
+    def forget(self, forgotten: Forgotten) -> None:
+        """Note that a user is forgotten; what was to be told to the user is not told any more."""
+        self.active.pop(forgotten.subject, None)
+        self.forgotten.append(forgotten)
 
     def done(self) -> UserEffects:
         """Return the effects."""
@@ -147,5 +180,5 @@ class Collected:
             scores=self.scores,
             alerts=self.alerts,
             active=list(self.active.items()),
-            erased=self.erased,
+            forgotten=self.forgotten,
         )

@@ -63,6 +63,9 @@ def apply_events(  # noqa: PLR0917  # columns
         The tick that follows these events.
     """
     kind = events.kind[index]
+    stretch = (next_tick_ms - 1) // ANCHOR_MS
+    # Where there is no activity yet, nothing else tells how long ago the shop last spoke of the user.
+    rows["anchor"][rows["sessions"] == 0] = stretch
     count_kinds(rows, group, kind)
     count_ratings(rows, group, events.rating[index])
     active = np.flatnonzero(IS_ACTIVITY[kind])
@@ -71,7 +74,7 @@ def apply_events(  # noqa: PLR0917  # columns
     order = active[np.argsort(group[active], kind="stable")]
     users, user = np.unique(group[order], return_inverse=True)
     mine = rows[users]
-    move_anchor(mine, (next_tick_ms - 1) // ANCHOR_MS)
+    move_anchor(mine, stretch)
     chosen = index[order]
     cut = _count(mine, user, events, chosen, settings)
     pairs, touching = _touch(mine, user, events, chosen, cut, settings)

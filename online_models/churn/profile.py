@@ -10,32 +10,34 @@ from online_models.admission import ROW_PREFIX as ADMISSION_ROWS
 from online_models.admission import Admission
 from online_models.churn.alerts import Reason
 from online_models.churn.checks import Checker
-from online_models.churn.effects import Collected, UserEffects, UserView
+from online_models.churn.effects import Collected, ForgetReason, Forgotten, UserEffects, UserView
 from online_models.churn.ingest import apply_events
 from online_models.churn.labels import ROW_PREFIX as LABEL_ROWS
 from online_models.churn.labels import PendingLabels
 from online_models.churn.rows import VERSION, user_dtype
+from online_models.churn.schedule import Schedule, last_seen_ms
 from online_models.churn.scorer import ChurnScorer
 from online_models.churn.settings import UserSettings
-from online_models.clock import NEVER, PartitionClock
-from online_models.events import EVENT_NAMES, KIND, EventBatch, Int64s, UInt64s, hash_id
+from online_models.clock import PartitionClock
+from online_models.events import EVENT_NAMES, KIND, EventBatch, Int64s, hash_id
 from online_models.items.histories import Histories
 from online_models.table import Table
 
 CLOCK_ROW: Final = b"\0clock"
 _ERASED: Final = KIND["user_erased"]
-_CHECKED: Final = "u:"
 
 
 class UserStore:
     """The users' side of one partition.
 
-    Every result depends on the log and on the scorers passed in, never on where batches were cut.
+    Every result depends on the log and on the scorers passed in, never on where batches were cut. Memory is
+    bounded: who was idle for `state_ttl_ms` is forgotten at the next tick, and where there are more than
+    `max_users`, a tick forgets the longest idle ones until a tenth of the places is free.
 
     Parameters
     ----------
     settings
-        Horizon, checks, sessions, alerts.
+        Horizon, checks, sessions, alerts, bounds.
     """
 
     def __init__(self, settings: UserSettings) -> None:
@@ -44,12 +46,12 @@ class UserStore:
         self._table = Table(user_dtype(settings), version=VERSION)
         self._labels = PendingLabels(settings)
         self._admission = Admission(
-            allowed_lateness_ms=settings.allowed_lateness_ms, dedupe_window_ms=settings.dedupe_window_ms
+            allowed_lateness_ms=settings.allowed_lateness_ms,
+            dedupe_window_ms=settings.dedupe_window_ms,
+            max_ids=settings.dedupe_max_ids,
         )
         self._checker = Checker(settings)
-        self._check: Int64s = np.full(self._table.rows.size, NEVER)
-        self._hash: UInt64s = np.zeros(self._table.rows.size, np.uint64)
-        self._checked = np.zeros(self._table.rows.size, np.bool_)
+        self._schedule = Schedule(settings, self._table.rows.size)
         self._clock_dirty = False
 
     def __len__(self) -> int:
@@ -58,8 +60,18 @@ class UserStore:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the columns of users and their landmarks."""
-        return self._table.nbytes + self._labels.nbytes
+        """Bytes of the columns of users and their landmarks, and of the remembered event ids."""
+        return self._table.nbytes + self._labels.nbytes + self._schedule.nbytes + self._admission.nbytes
+
+    @property
+    def remembered_ids(self) -> int:
+        """Event ids in the dedupe window."""
+        return len(self._admission)
+
+    @property
+    def dropped_ids(self) -> int:
+        """Event ids dropped by this process before their window had passed, because there were too many."""
+        return self._admission.dropped
 
     def apply(self, events: EventBatch, scorer: ChurnScorer | None = None) -> UserEffects:
         """Apply events in log order, running the ticks that fall between them.
@@ -91,8 +103,9 @@ class UserStore:
 
     def next_due(self) -> int:
         """Return the time of the earliest pending check, label or forgetting; `NEVER` without one."""
-        checks = int(self._check[: self._table.size].min(initial=NEVER))
-        return min(checks, self._labels.next_due(), self._admission.next_due())
+        if len(self._table) > self.settings.max_users:
+            return 0
+        return min(self._schedule.next_due(), self._labels.next_due(), self._admission.next_due())
 
     def lookup(self, subject: str) -> UserView | None:
         """Return what is known of a user, None where nothing is."""
@@ -183,11 +196,9 @@ class UserStore:
     def restored(self) -> None:
         """Finish loading."""
         self._admission.restored()
-        self._make_room()
-        rows = self._table.live_rows()
-        self._check[:] = NEVER
-        self._identify(rows)
-        self._schedule(rows)
+        numbers = self._table.live_rows()
+        self._identify(numbers)
+        self._plan(numbers)
         self._labels.restored(hash_id)
 
     def _restore_clock(self, data: bytes) -> None:
@@ -206,23 +217,21 @@ class UserStore:
         for piece in np.split(accepted, np.flatnonzero(events.kind[accepted] == _ERASED)):
             erased = piece.size > 0 and events.kind[piece[0]] == _ERASED
             if erased:
-                self._erase(events.subject[int(piece[0])], found)
+                subject = events.subject[int(piece[0])]
+                self._forget(subject, self._table.get(subject))
+                found.forget(Forgotten(subject, "erased", len(found.scores)))
             if piece.size > erased:
                 self._update(events, piece[int(erased) :], found)
 
-    def _erase(self, subject: str, found: Collected) -> None:
-        row = self._table.get(subject)
-        if row >= 0:
-            self._check[row] = NEVER
+    def _forget(self, subject: str, number: int) -> None:
+        if number >= 0:
+            self._schedule.drop(np.array([number]))
             self._table.remove(subject)
         self._labels.remove(subject)
-        found.active.pop(subject, None)
-        found.erased.append(subject)
 
     def _update(self, events: EventBatch, index: Int64s, found: Collected) -> None:
         subjects = [events.subject[i] for i in index.tolist()]
         numbers, created = self._table.intern(subjects)
-        self._make_room()
         self._identify(created)
         unique, group = np.unique(numbers, return_inverse=True)
         rows = self._table.rows[unique]
@@ -231,59 +240,57 @@ class UserStore:
         self._table.touch(unique)
         keys = [self._table.key_of(number) for number in unique.tolist()]
         self._labels.note_activity(keys, applied.group, applied.time)
-        self._schedule(unique)
+        self._plan(unique)
         if applied.pairs is not None:
             found.pairs.append(applied.pairs)
         for event in applied.touching.tolist():
             found.note_active(events.subject[event], int(events.offset[event]))
 
-    def _identify(self, rows: Int64s) -> None:
-        keys = [self._table.key_of(row) for row in rows.tolist()]
-        self._hash[rows] = np.array([hash_id(key) for key in keys], np.uint64)
-        self._checked[rows] = [key.startswith(_CHECKED) for key in keys]
+    def _identify(self, numbers: Int64s) -> None:
+        keys = [self._table.key_of(number) for number in numbers.tolist()]
+        self._schedule.identify(numbers, keys, self._table.rows.size)
 
-    def _schedule(self, rows: Int64s) -> None:
-        """Set when users are checked next: at their phase, as long as they count as active then."""
-        interval_ms = self.settings.check_interval_ms
-        earliest = self.clock.next_tick_ms
-        ahead = (self._phase(rows) - earliest) % interval_ms
-        check = earliest + ahead
-        last_ms = self._table.rows["last_ms"][rows]
-        active = (last_ms > 0) & (last_ms > check - self.settings.horizon_ms)
-        self._check[rows] = np.where(active & self._checked[rows], check, NEVER)
-
-    def _phase(self, rows: Int64s) -> Int64s:
-        """Return (n,) offset of the users' landmarks in the landmark interval, on the grid of ticks."""
-        slots = np.uint64(self.settings.landmark_interval_ms // self.settings.tick_ms)
-        return (self._hash[rows] % slots).astype(np.int64) * self.settings.tick_ms
+    def _plan(self, numbers: Int64s) -> None:
+        self._schedule.plan(numbers, self._table.rows[numbers], self.clock.next_tick_ms)
 
     def _tick(self, now_ms: int, scorer: ChurnScorer | None, found: Collected) -> None:
         self._admission.tick(now_ms)
         found.examples.append(self._labels.mature(now_ms))
-        due = np.flatnonzero(self._check[: self._table.size] <= now_ms)
+        due = self._schedule.due(now_ms)
+        silent = last_seen_ms(self._table.rows[due]) <= now_ms - self.settings.state_ttl_ms
+        self._evict(due[silent], "idle", found)
+        self._make_places(found)
+        due = due[~silent]
+        due = due[self._table.rows["last_ms"][due] > 0]
         if due.size:
-            # By hash, so that nothing depends on the order in which rows were made or restored.
-            due = due[np.argsort(self._hash[due], kind="stable")]
             self._check_users(due, now_ms, scorer, found)
-            self._schedule(due)
+            self._plan(due)
+
+    def _make_places(self, found: Collected) -> None:
+        """Forget the longest idle users where there are too many, a tenth of the places at a time."""
+        most = self.settings.max_users
+        if len(self._table) > most:
+            live = self._table.live_rows()
+            count = live.size - most + most // 10
+            chosen = self._schedule.longest_idle(live, self._table.rows[live], count)
+            self._evict(chosen, "full", found)
+
+    def _evict(self, numbers: Int64s, reason: ForgetReason, found: Collected) -> None:
+        scored = self._table.rows["score_ms"][numbers] > 0
+        for number, published in zip(numbers.tolist(), scored.tolist(), strict=True):
+            subject = self._table.key_of(number)
+            self._forget(subject, number)
+            found.forget(Forgotten(subject, reason, len(found.scores), published=published))
 
     def _check_users(self, due: Int64s, now_ms: int, scorer: ChurnScorer | None, found: Collected) -> None:
         rows = self._table.rows[due]
-        subjects = [self._table.key_of(row) for row in due.tolist()]
+        subjects = [self._table.key_of(number) for number in due.tolist()]
         x, scores, alerts = self._checker.check(subjects, rows, now_ms, scorer)
         self._table.rows[due] = rows
         self._table.touch(due)
-        marks = np.flatnonzero((now_ms - self._phase(due)) % self.settings.landmark_interval_ms == 0)
+        marks = np.flatnonzero((now_ms - self._schedule.phase(due)) % self.settings.landmark_interval_ms == 0)
         marked = [subjects[i] for i in marks.tolist()]
-        self._labels.freeze(marked, self._hash[due[marks]], x[marks], now_ms)
+        self._labels.freeze(marked, self._schedule.hash[due[marks]], x[marks], now_ms)
         found.scores += scores
         found.alerts += alerts
         self._clock_dirty = True
-
-    def _make_room(self) -> None:
-        capacity = self._table.rows.size
-        if capacity > self._check.size:
-            more = capacity - self._check.size
-            self._check = np.concatenate((self._check, np.full(more, NEVER)))
-            self._hash = np.concatenate((self._hash, np.zeros(more, np.uint64)))
-            self._checked = np.concatenate((self._checked, np.zeros(more, np.bool_)))

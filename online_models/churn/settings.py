@@ -117,6 +117,12 @@ class UserSettings:
         How many touches and purchases a user's row remembers.
     pair_distance
         How many touches apart two items of a session still count as a pair; at most `recent_items`.
+    state_ttl_ms
+        A user without activity for this long is forgotten; long enough for every label to be known by then.
+    max_users
+        Beyond so many users of one partition the longest idle ones are forgotten.
+    dedupe_max_ids
+        Event ids remembered at most; beyond, the oldest are dropped before their window has passed.
     bgnbd
         Parameters of one feature.
     alerts
@@ -139,11 +145,16 @@ class UserSettings:
     recent_items: int = 10
     bought_items: int = 8
     pair_distance: int = 10
+    state_ttl_ms: int = 400 * DAY_MS
+    max_users: int = 1_000_000
+    dedupe_max_ids: int = 20_000_000
     bgnbd: BgNbdSettings = field(default_factory=BgNbdSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
 
     def __post_init__(self) -> None:
         for name in ("horizon_ms", "check_interval_ms", "landmark_interval_ms", "hazard_step_ms", "tick_ms"):
+            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        for name in ("max_users", "dedupe_max_ids"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         for name in ("allowed_lateness_ms", "session_gap_ms"):
             _require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
@@ -178,6 +189,16 @@ class UserSettings:
             "pair_distance",
             f"at most recent_items ({self.recent_items})",
             self.pair_distance,
+        )
+        # The last landmark lies within the horizon of the last activity, its label a ring of landmarks later.
+        settled_ms = (
+            self.horizon_ms + self.allowed_lateness_ms + self.landmark_slots * self.landmark_interval_ms
+        )
+        _require(
+            self.state_ttl_ms > settled_ms,
+            "state_ttl_ms",
+            f"above {settled_ms}, when the last label of a silent user is known",
+            self.state_ttl_ms,
         )
 
     @property

@@ -7,26 +7,26 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from online_models import snapshots
 from online_models.events import Int64s, hash_id
-from online_models.items.decay import ForwardDecay
+from online_models.items.counting import ItemCounter, category_codes, item_dtype
+from online_models.items.eviction import (
+    SWEEP_MS,
+    idle_since,
+    latest_ms,
+    most_faded,
+    new_rows_at_most,
+    sweeps_before,
+)
 from online_models.items.names import NAME_KEY, Names
 from online_models.items.neighbours import NeighbourRow
 from online_models.items.pairs import PairBatch
 from online_models.items.publishing import Throttle, neighbour_rows
 from online_models.items.settings import CooccurrenceSettings
-from online_models.items.slots import (
-    BACKWARD,
-    FORWARD,
-    WEIGHTS,
-    PairUpdates,
-    count_pairs,
-)
 from online_models.table import Table
 
 ROW_VERSION: Final = 1
-# The largest steps whose increments, summed over years, stay within float32 and float64.
-_WEIGHT_STEP: Final = 32
-_LATELY_STEP: Final = 256
+CLOCK_ROW: Final = b"\0clock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,18 @@ class ItemView:
 class CooccurrenceStore:
     """Counts touches and pairs, and says whose neighbours are due for broadcast.
 
-    Counts are exact, weights decay by forward decay; nothing depends on how the log was cut into batches.
-    Rows are keyed by the item's hash, so that a pair counts even when its sender only knew the hash.
+    Counts are exact as long as the item is kept, weights decay by forward decay; nothing depends on how many
+    records of the log are applied at once. Rows are keyed by the item's hash, so that a pair counts even when
+    its sender only knew the hash.
+
+    Memory is bounded: before a record is counted, items that nobody touched for `state_ttl_ms` are evicted
+    (once a day of event time), and where there are more than `max_items`, those that have faded most, until
+    a tenth of the places is free. An evicted item that comes back starts from nothing.
 
     Parameters
     ----------
     settings
-        Slots, half-lives and the throttle of publication.
+        Slots, half-lives, the throttle of publication and the bounds.
 
     Examples
     --------
@@ -78,13 +83,16 @@ class CooccurrenceStore:
 
     def __init__(self, settings: CooccurrenceSettings) -> None:
         self.settings = settings
-        self.weight_decay = ForwardDecay(settings.half_life_ms, step=_WEIGHT_STEP)
-        self.lately_decay = ForwardDecay(settings.lately_half_life_ms, step=_LATELY_STEP)
-        self._table = Table(_row_dtype(settings.slots), version=ROW_VERSION)
+        self._counter = ItemCounter(settings)
+        self._table = Table(item_dtype(settings.slots), version=ROW_VERSION)
         self._row_of: dict[int, int] = {}
         self._names = Names()
         self._throttle = Throttle(settings)
         self._now_ms = 0
+        self._clock_dirty = False
+        self._withdrawn: list[str] = []
+        self.evicted = {"idle": 0, "full": 0}
+        """Items evicted by this process: nobody touched them any more, or there were too many."""
         self.changes = 0
         """Rows changed so far by this process, repeats included."""
 
@@ -108,23 +116,83 @@ class CooccurrenceStore:
         return self._table.nbytes
 
     def apply(self, batch: PairBatch) -> None:
-        """Count touches and pairs, in order."""
-        if not len(batch):
+        """Count the touches and pairs of a record, in order."""
+        self.apply_all([batch])
+
+    def apply_all(self, batches: Sequence[PairBatch]) -> None:
+        """Count consecutive records; the same as one after the other."""
+        waiting: list[PairBatch] = []
+        now_ms, rows_at_most = self._now_ms, len(self)
+        for batch in batches:
+            if not len(batch):
+                continue
+            reached_ms = latest_ms(batch)
+            crosses = sweeps_before(reached_ms) > sweeps_before(now_ms)
+            if crosses or rows_at_most > self.settings.max_items:
+                self._count(waiting)
+                if crosses:
+                    self._evict_idle(sweeps_before(reached_ms) * SWEEP_MS)
+                self._evict_faded()
+                waiting, rows_at_most = [], len(self)
+            waiting.append(batch)
+            now_ms = max(now_ms, reached_ms)
+            rows_at_most += new_rows_at_most(batch)
+        self._count(waiting)
+
+    def withdrawn(self) -> list[str]:
+        """Return the ids of items evicted since the last call: their broadcast rows are to be deleted."""
+        gone, self._withdrawn = self._withdrawn, []
+        return gone
+
+    def _count(self, batches: Sequence[PairBatch]) -> None:
+        if not batches:
             return
+        batch = PairBatch.concat(batches)
         hashes = batch.hashes.tolist()
         self._names.note(hashes, batch.names)
+        self._names.note(category_codes(batch.categories).tolist(), batch.categories)
         row_of = self._rows_of_batch(batch, hashes)
         touched, owner = row_of[batch.touch_item], row_of[batch.owner]
-        changed = np.concatenate((touched, owner))
-        self._advance(changed, np.concatenate((batch.touch_time, batch.time)))
-        self._count_touches(batch, touched)
+        changed, times = np.concatenate((touched, owner)), np.concatenate((batch.touch_time, batch.time))
+        self._reach(int(times.max()))
+        self._counter.advance(self._table.rows, changed, times)
+        self._counter.count_touches(self._table.rows, batch, touched)
         if owner.size:
-            self._count_pairs(batch, owner)
+            self._counter.count_pairs(self._table.rows, batch, owner)
         self._table.touch(changed)
         self.changes += changed.size
         self._throttle.changed(changed, self._table.rows.size)
         if self._names.overgrown:
             self._sweep_names()
+
+    def _reach(self, time_ms: int) -> None:
+        if time_ms > self._now_ms:
+            self._now_ms = time_ms
+            self._clock_dirty = True
+
+    def _evict_idle(self, now_ms: int) -> None:
+        rows, live = self._table.rows, self._table.live_rows()
+        self._remove(idle_since(rows, live, now_ms - self.settings.state_ttl_ms), "idle")
+
+    def _evict_faded(self) -> None:
+        most = self.settings.max_items
+        if len(self) > most:
+            live = self._table.live_rows()
+            self._remove(most_faded(self._table.rows, live, live.size - most + most // 10), "full")
+
+    def _remove(self, gone: Int64s, reason: str) -> None:
+        if not gone.size:
+            return
+        for value in np.sort(self._table.rows["hash"][gone]).tolist():
+            name = self._names.get(value)
+            if name:
+                self._withdrawn.append(name)
+            del self._row_of[value]
+            self._table.remove(f"{value:016x}")
+        self._throttle.forget(gone)
+        self.evicted[reason] += gone.size
+        # Rows will be used again: whatever was derived from them is outdated.
+        self.changes += self.size
 
     def publish(self) -> list[NeighbourRow]:
         """Return the rows due for broadcast and count them as published.
@@ -159,7 +227,11 @@ class CooccurrenceStore:
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows changed since the last call, encoded, and count them as clean."""
-        return [*self._names.dirty_rows(), *self._table.dirty_rows()]
+        changed = [*self._names.dirty_rows(), *self._table.dirty_rows()]
+        if self._clock_dirty:
+            self._clock_dirty = False
+            changed.append((CLOCK_ROW, snapshots.pack("items-clock", 1, {"now": self._now_ms})))
+        return changed
 
     def restore(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Load rows as `dirty_rows` returns them; a later row of a key replaces an earlier one.
@@ -174,6 +246,8 @@ class CooccurrenceStore:
         for row in rows:
             if row[0].startswith(NAME_KEY):
                 names.append(row)
+            elif row[0] == CLOCK_ROW and row[1] is not None:
+                self._now_ms = snapshots.unpack("items-clock", 1, row[1])["now"]
             elif not row[0].startswith(b"\0"):
                 items.append(row)
         self._names.restore(names)
@@ -184,7 +258,7 @@ class CooccurrenceStore:
         live = self._table.live_rows()
         rows = self._table.rows
         self._row_of = dict(zip(rows["hash"][live].tolist(), live.tolist(), strict=True))
-        self._now_ms = int(rows["last_ms"][live].max(initial=0))
+        self._now_ms = int(rows["last_ms"][live].max(initial=self._now_ms))
         self.changes = live.size
         self._throttle.restored(rows["touches"], rows["last_ms"], self._now_ms)
 
@@ -204,59 +278,6 @@ class CooccurrenceStore:
             self._table.rows["price"][created] = np.nan
         return found
 
-    def _advance(self, changed: Int64s, time: Int64s) -> None:
-        """Move changed rows to the epochs of their latest updates."""
-        rows = self._table.rows
-        self._now_ms = max(self._now_ms, int(time.max()))
-        np.maximum.at(rows["last_ms"], changed, time)
-        latest = rows["last_ms"][changed]
-        self._move(self.weight_decay, changed, latest, "epoch", ("popularity", "weights"))
-        self._move(self.lately_decay, changed, latest, "lately_epoch", ("lately",))
-
-    def _move(
-        self, decay: ForwardDecay, changed: Int64s, latest: Int64s, epoch_field: str, fields: Sequence[str]
-    ) -> None:
-        rows = self._table.rows
-        epoch = decay.epochs(latest)
-        if (epoch == rows[epoch_field][changed]).all():
-            return
-        moved, first = np.unique(changed, return_index=True)
-        shift = (rows[epoch_field][moved] - epoch[first]).astype(np.int32)
-        rows[epoch_field][moved] = epoch[first]
-        for field in fields:
-            held = rows[field][moved]
-            rows[field][moved] = np.ldexp(held, shift.reshape(-1, *[1] * (held.ndim - 1)))
-
-    def _count_touches(self, batch: PairBatch, touched: Int64s) -> None:
-        rows = self._table.rows
-        time = batch.touch_time
-        np.add.at(rows["touches"], touched, 1)
-        slow = self.weight_decay.increments(time, rows["epoch"][touched])
-        fast = self.lately_decay.increments(time, rows["lately_epoch"][touched])
-        np.add.at(rows["popularity"], touched, slow)
-        np.add.at(rows["lately"], touched, fast)
-        priced = ~np.isnan(batch.touch_price)
-        rows["price"][touched[priced]] = batch.touch_price[priced]
-        if len(batch.categories) > 1:
-            codes = np.array([hash_id(name) if name else 0 for name in batch.categories], np.uint64)
-            self._names.note(codes.tolist(), batch.categories)
-            category = codes[batch.touch_category]
-            known = category != 0
-            rows["category"][touched[known]] = category[known]
-
-    def _count_pairs(self, batch: PairBatch, owner: Int64s) -> None:
-        rows = self._table.rows
-        distance = batch.distance.astype(np.int64)
-        grown = self.weight_decay.increments(batch.time, rows["epoch"][owner])
-        updates = PairUpdates(
-            owner=owner,
-            partner=batch.hashes[batch.partner],
-            direction=np.where(distance > 0, FORWARD, BACKWARD),
-            direct=distance == 1,
-            amount=(grown * batch.weight / np.abs(distance)).astype(np.float32),
-        )
-        count_pairs(rows, updates)
-
     def _describe(self, at: Int64s, width: int) -> list[NeighbourRow]:
         return neighbour_rows(self._table.rows[at], self._names, self.settings, width)
 
@@ -265,22 +286,3 @@ class CooccurrenceStore:
         self._names.sweep(
             np.unique(np.concatenate((rows["partner"].ravel(), rows["hash"], rows["category"])))
         )
-
-
-def _row_dtype(slots: int) -> np.dtype[np.void]:
-    return np.dtype(
-        [
-            ("hash", "<u8"),
-            ("category", "<u8"),
-            ("touches", "<i8"),
-            ("last_ms", "<i8"),
-            ("price", "<f8"),
-            ("popularity", "<f8"),
-            ("lately", "<f8"),
-            ("epoch", "<i4"),
-            ("lately_epoch", "<i4"),
-            ("used", "<i8"),
-            ("partner", "<u8", (slots,)),
-            ("weights", "<f4", (slots, WEIGHTS)),
-        ]
-    )

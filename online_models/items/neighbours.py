@@ -14,6 +14,7 @@ from online_models.items.settings import CooccurrenceSettings
 from online_models.items.source import Neighbourhood, log2_or_none
 
 NOT_KNOWN: Final = -1
+_MARGIN: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ class NeighbourRow:
 class NeighbourTable:
     """The latest `NeighbourRow` of every item, as columns; a `NeighbourSource`.
 
-    A partner gets its row with its first mention, before its own broadcast arrives.
+    A partner gets its row with its first mention, before its own broadcast arrives. A row is used again when
+    its broadcast was deleted and no other row speaks of it; such rows are looked for when they may be many.
 
     Parameters
     ----------
@@ -88,6 +90,10 @@ class NeighbourTable:
         self._heat = np.full((2, capacity), -np.inf)
         self._category = np.zeros(capacity, np.int64)
         self._ids: list[str] = []
+        self._free: list[int] = []
+        self._broadcast = np.zeros(capacity, np.bool_)
+        self._broadcasts = 0
+        self._mentions_limit = self._categories_limit = _MARGIN
         self._named = np.zeros(capacity, np.bool_)
         self._row_of: dict[int, int] = {}
         self._category_code: dict[str, int] = {"": 0}
@@ -97,12 +103,29 @@ class NeighbourTable:
 
     def __len__(self) -> int:
         """Return the number of items known, also those only mentioned as partners."""
-        return len(self._ids)
+        return len(self._row_of)
 
     @property
     def size(self) -> int:
         """Upper bound of the rows."""
         return len(self._ids)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the columns."""
+        columns = (
+            self.hash,
+            self.touches,
+            self.price,
+            self._broadcast,
+            self._partner,
+            self._weights,
+            self._instant,
+            self._heat,
+            self._category,
+            self._named,
+        )
+        return sum(column.nbytes for column in columns)
 
     def upsert(self, rows: Sequence[NeighbourRow]) -> None:
         """Take over rows; a later row of an item replaces an earlier one."""
@@ -121,17 +144,21 @@ class NeighbourTable:
         self._partner[owner, slot] = found
         self._weights[owner, slot] = np.concatenate([row.weights[:width] for row in rows])
         self._describe(at, rows)
+        self._mark(at, broadcast=True)
         self._changes += at.size
+        self._sweep_if_overgrown()
 
     def remove(self, hashes: Sequence[int]) -> None:
-        """Forget items whose broadcast row was deleted; they stay known as partners of others."""
+        """Forget items whose broadcast row was deleted; they stay known as long as others speak of them."""
         at = np.array([row for row in map(self._row_of.get, hashes) if row is not None], np.int64)
         self._partner[at] = NOT_KNOWN
         self._heat[:, at] = -np.inf
         self.touches[at] = 0
         self._category[at] = 0
         self.price[at] = np.nan
+        self._mark(at, broadcast=False)
         self._changes += at.size
+        self._sweep_if_overgrown()
 
     def rows_of(self, hashes: UInt64s) -> Int64s:
         """Return the rows of items by hash, in the same shape, -1 where unknown."""
@@ -198,8 +225,7 @@ class NeighbourTable:
         for value, name in zip(hashes, names, strict=True):
             row = index.get(value)
             if row is None:
-                row = index[value] = len(ids)
-                ids.append(name)
+                row = index[value] = self._new_row(name)
             elif name and not ids[row]:
                 ids[row] = name
             found.append(row)
@@ -208,6 +234,44 @@ class NeighbourTable:
         self.hash[rows] = np.array(hashes, np.uint64)
         self._named[rows[[bool(name) for name in names]]] = True
         return rows
+
+    def _new_row(self, name: str) -> int:
+        if self._free:
+            row = self._free.pop()
+            self._ids[row] = name
+            return row
+        self._ids.append(name)
+        return len(self._ids) - 1
+
+    def _mark(self, at: Int64s, *, broadcast: bool) -> None:
+        self._broadcasts += int(np.count_nonzero(self._broadcast[at] != broadcast)) * (1 if broadcast else -1)
+        self._broadcast[at] = broadcast
+
+    def _sweep_if_overgrown(self) -> None:
+        mentions = len(self._row_of) - self._broadcasts
+        if mentions > self._mentions_limit or len(self._category_name) > self._categories_limit:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Free the rows of which no broadcast row speaks, and the names of categories without items."""
+        live = np.flatnonzero(self._broadcast)
+        spoken_of = self._broadcast.copy()
+        partners = self._partner[live]
+        spoken_of[partners[partners != NOT_KNOWN]] = True
+        for value, row in [pair for pair in self._row_of.items() if not spoken_of[pair[1]]]:
+            del self._row_of[value]
+            self._ids[row] = ""
+            self._free.append(row)
+        self.hash[~spoken_of] = 0
+        self._named[~spoken_of] = False
+        used = np.union1d(self._category[live], [0])
+        self._category_name = [self._category_name[code] for code in used.tolist()]
+        self._category_code = {name: code for code, name in enumerate(self._category_name)}
+        self._category[live] = np.searchsorted(used, self._category[live])
+        self._mentions_limit = 2 * (len(self._row_of) - self._broadcasts) + _MARGIN
+        self._categories_limit = 2 * used.size + _MARGIN
+        # Rows will be used again: lists made of them are outdated.
+        self._changes += self.size + _MARGIN
 
     def _make_room(self) -> None:
         more = len(self._ids) - self.hash.size
@@ -224,6 +288,7 @@ class NeighbourTable:
         self._heat = np.concatenate((self._heat, np.full((2, more), -np.inf)), axis=1)
         self._category = np.concatenate((self._category, np.zeros(more, np.int64)))
         self._named = np.concatenate((self._named, np.zeros(more, np.bool_)))
+        self._broadcast = np.concatenate((self._broadcast, np.zeros(more, np.bool_)))
 
     def _fresh_lists(self) -> PopularLists:
         if self._lists.stale(self._changes, self.size):

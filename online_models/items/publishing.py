@@ -53,6 +53,12 @@ class Throttle:
         self._time[rows] = now_ms
         return rows
 
+    def forget(self, rows: Int64s) -> None:
+        """Take rows (n,) out: their items are gone."""
+        self._pending[rows] = False
+        self._touches[rows] = 0
+        self._time[rows] = 0
+
     def restored(self, touches: Int64s, latest_ms: Int64s, now_ms: int) -> None:
         """Start from restored rows (n,), republishing what changed within the last interval."""
         self._grow(touches.size)

@@ -27,6 +27,10 @@ class CooccurrenceSettings:
         publishes every change.
     publish_interval_ms
         A changed item is published at the latest after this much event time, milliseconds.
+    max_items
+        Beyond so many items of one partition those that have faded most are forgotten.
+    state_ttl_ms
+        An item that nobody touched for this long is forgotten, milliseconds.
 
     Raises
     ------
@@ -40,6 +44,8 @@ class CooccurrenceSettings:
     published_partners: int = 50
     publish_growth: float = 0.05
     publish_interval_ms: int = 60_000
+    max_items: int = 250_000
+    state_ttl_ms: int = 400 * _DAY_MS
 
     def __post_init__(self) -> None:
         if not 1 <= self.slots <= 1024:
@@ -50,6 +56,12 @@ class CooccurrenceSettings:
             )
         if not 0.0 <= self.publish_growth < 100.0:
             raise InvalidParameterError(f"publish_growth must be 0 to 100, got {self.publish_growth}")
-        for name in ("half_life_ms", "lately_half_life_ms", "publish_interval_ms"):
+        for name in (
+            "half_life_ms",
+            "lately_half_life_ms",
+            "publish_interval_ms",
+            "max_items",
+            "state_ttl_ms",
+        ):
             if getattr(self, name) < 1:
                 raise InvalidParameterError(f"{name} must be at least 1, got {getattr(self, name)}")

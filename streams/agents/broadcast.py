@@ -66,7 +66,8 @@ class Broadcast:
     def take_neighbours(self, rows: Rows) -> None:
         """Take rows of items over; one that cannot be read is refused and counted."""
         found, removed = [], []
-        for key, value in rows:
+        # Of an item only its newest row counts: a deletion may come before it or after.
+        for key, value in dict(rows).items():
             if value is None:
                 removed.append(hash_id(key.decode()))
                 continue
@@ -75,8 +76,7 @@ class Broadcast:
             except CorruptStateError as error:
                 self._refuse(key, error)
         self.table.upsert(found)
-        if removed:
-            self.table.remove(removed)
+        self.table.remove(removed)
 
     def take_models(self, rows: Rows) -> None:
         """Take the newest snapshot over; one that cannot be read is refused and the old one stays."""

@@ -42,15 +42,23 @@ class ItemsHandler:
         self.store.restored()
 
     def apply(self, records: Sequence[Record]) -> Sequence[Output]:
-        """Count touches and pairs, and return the neighbour rows that are due."""
-        self.store.apply(PairBatch.concat([PairBatch.unpack(r.value or b"") for r in records]))
-        due = self.store.publish()
+        """Count touches and pairs, and return the neighbour rows that are due.
+
+        Rows of evicted items are deleted first: an item that came back since has a new one among those due.
+        """
+        before = dict(self.store.evicted)
+        self.store.apply_all([PairBatch.unpack(record.value or b"") for record in records])
+        gone, due = self.store.withdrawn(), self.store.publish()
+        for reason, count in self.store.evicted.items():
+            self._report.evicted("items", reason, count - before[reason])
         self._report.outputs(self._neighbours, len(due))
         self._report.state("items", self._partition, len(self.store), self.store.nbytes)
-        documents = neighbours_documents(due)
         return [
-            Output(self._neighbours, self._partition, key, value)
-            for key, value in encode_neighbours(documents)
+            *(Output(self._neighbours, self._partition, item_id.encode(), None) for item_id in gone),
+            *(
+                Output(self._neighbours, self._partition, key, value)
+                for key, value in encode_neighbours(neighbours_documents(due))
+            ),
         ]
 
     def tick(self, now_ms: int) -> Sequence[Output]:  # noqa: ARG002  # pair weights decay without ticks

@@ -24,6 +24,15 @@ class Report:
     def state(self, agent: str, partition: int, rows: int, size: int) -> None:
         """Handle the size of a partition's state, in rows and bytes."""
 
+    def evicted(self, agent: str, reason: str, rows: int) -> None:
+        """Handle rows of state forgotten, and why."""
+
+    def dedupe(self, partition: int, ids: int, dropped: int) -> None:
+        """Handle the event ids that a partition remembers, and how many it has just dropped too early."""
+
+    def broadcast_items(self, rows: int, size: int) -> None:
+        """Handle the size of the table of neighbours, in rows and bytes."""
+
     def event_time(self, partition: int, clock_ms: int) -> None:
         """Handle the event-time clock of a partition of events, epoch milliseconds."""
 

@@ -77,6 +77,7 @@ class UsersHandler:
         self._decoder, self._recommender, self._length = decoder, recommender, list_length
         self._partition, self._partitions = partition, partitions
         self._topics, self._broadcast, self._live, self._report = topics, broadcast, live, report
+        self._dropped_ids = 0
 
     def restore(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Load changelog rows."""
@@ -98,7 +99,7 @@ class UsersHandler:
             Counter(reject.reason for _, reject in rejects),
         )
         self._report.event_time(self._partition, self.store.clock.now_ms)
-        self._report.state("users", self._partition, len(self.store), self.store.nbytes)
+        self._report_sizes()
         self._judge_lists(events, effects)
         return [
             *self._dead_letters(records, rejects),
@@ -155,23 +156,34 @@ class UsersHandler:
     def _follow(self, effects: UserEffects, offset: int) -> list[Output]:
         """Return pairs, examples, scores, alerts and tombstones."""
         origin = Origin("users", "churn", self._topics.events, self._partition, max(offset, 0))
-        scores = encode.encode_scores(
-            documents.scores(effects.scores, origin, self.store.settings.horizon_ms)
-        )
         alerts = encode.encode_alerts(
             documents.alerts(effects.alerts, origin, self.store.settings.horizon_ms)
         )
         self._report.scores(len(effects.scores))
         for band, count in Counter(documents.band(a.probability) for a in effects.alerts).items():
             self._report.alerts(band, count)
-        for subject in effects.erased:
-            self._live.forget(subject)
+        for reason, count in Counter(one.reason for one in effects.forgotten).items():
+            self._report.evicted("users", reason, count)
+        for one in effects.forgotten:
+            self._live.forget(one.subject)
         return [
             *self._pairs(effects.pairs),
             *self._examples(effects.examples),
-            *self._keyed(self._topics.scores, scores),
+            *self._scores(effects, origin),
             *self._keyed(self._topics.alerts, alerts),
-            *(Output(self._topics.scores, self._partition, s.encode(), None) for s in effects.erased),
+        ]
+
+    def _scores(self, effects: UserEffects, origin: Origin) -> list[Output]:
+        """Return tombstones of forgotten users, then the scores from after that."""
+        gone_before = {one.subject: one.scores_before for one in effects.forgotten}
+        scores = [
+            score for place, score in enumerate(effects.scores) if place >= gone_before.get(score.subject, 0)
+        ]
+        found = documents.scores(scores, origin, self.store.settings.horizon_ms)
+        published = {one.subject: None for one in effects.forgotten if one.published}
+        return [
+            *(Output(self._topics.scores, self._partition, s.encode(), None) for s in published),
+            *self._keyed(self._topics.scores, encode.encode_scores(found)),
         ]
 
     def _pairs(self, pairs: Sequence[PairBatch]) -> list[Output]:
@@ -214,6 +226,13 @@ class UsersHandler:
         return self._recommender.recommend(
             histories, self._broadcast.table, self.store.clock.now_ms, self._length
         )
+
+    def _report_sizes(self) -> None:
+        store, table = self.store, self._broadcast.table
+        self._report.state("users", self._partition, len(store), store.nbytes)
+        self._report.dedupe(self._partition, store.remembered_ids, store.dropped_ids - self._dropped_ids)
+        self._dropped_ids = store.dropped_ids
+        self._report.broadcast_items(len(table), table.nbytes)
 
     def _judge_lists(self, events: EventBatch, effects: UserEffects) -> None:
         """Let every touch judge the list its user was given before this batch."""

@@ -214,6 +214,20 @@ class Metrics(Observer, Report):
         self._gauge(table.STATE_ROWS, agent, str(partition)).set(rows)
         self._gauge(table.STATE_BYTES, agent, str(partition)).set(size)
 
+    def evicted(self, agent: str, reason: str, rows: int) -> None:
+        """Count rows of state forgotten."""
+        self._counter(table.EVICTED, agent, reason).inc(rows)
+
+    def dedupe(self, partition: int, ids: int, dropped: int) -> None:
+        """Show how many event ids are remembered, and count those dropped too early."""
+        self._gauge(table.DEDUPE_IDS, str(partition)).set(ids)
+        self._counter(table.DEDUPE_DROPPED).inc(dropped)
+
+    def broadcast_items(self, rows: int, size: int) -> None:
+        """Show the size of the table of neighbours."""
+        self._gauge(table.BROADCAST_ITEMS).set(rows)
+        self._gauge(table.BROADCAST_BYTES).set(size)
+
     def model_quality(self, model: str, metric: str, value: float) -> None:
         """Show the prequential quality of a model."""
         self._gauge(table.MODEL_QUALITY, model, metric).set(value)
@@ -239,7 +253,8 @@ class Metrics(Observer, Report):
         states: set[tuple[str, ...]] = {(one.agent, str(one.source.partition)) for one in held}
         self._keep(table.STATE_ROWS, states)
         self._keep(table.STATE_BYTES, states)
-        self._keep(table.EVENT_TIME_LAG, {state[1:] for state in states if state[0] == "users"})
+        for metric in (table.EVENT_TIME_LAG, table.DEDUPE_IDS):
+            self._keep(metric, {state[1:] for state in states if state[0] == "users"})
         if "trainer" not in assigned:
             self._series[table.MODEL_QUALITY].clear()
         for one in held:

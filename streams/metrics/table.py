@@ -209,6 +209,29 @@ STATE_BYTES: Final = _gauge(
     "agent",
     "partition",
 )
+EVICTED: Final = _counter(
+    "keepstream_evicted_rows_total",
+    "rows",
+    "Users or items forgotten, by reason: erased on request, idle (state_ttl), full (max_users, max_items).",
+    "agent",
+    "reason",
+)
+DEDUPE_IDS: Final = _gauge(
+    "keepstream_dedupe_ids", "ids", "Event ids remembered to find duplicates.", "partition"
+)
+DEDUPE_DROPPED: Final = _counter(
+    "keepstream_dedupe_dropped_ids_total",
+    "ids",
+    "Event ids dropped before dedupe_window had passed because there were more than dedupe_max_ids.",
+)
+BROADCAST_ITEMS: Final = _gauge(
+    "keepstream_broadcast_items", "items", "Items in the table of neighbours that lists are made from."
+)
+BROADCAST_BYTES: Final = _gauge(
+    "keepstream_broadcast_bytes",
+    "bytes",
+    "Memory of the columns of the table of neighbours; ids come on top.",
+)
 OUTPUTS: Final = _counter(
     "keepstream_outputs_total", "records", "Records produced by the agents, by topic.", "topic"
 )

@@ -203,6 +203,32 @@ class Events(Section):
 
 
 @dataclass(frozen=True)
+class State(Section):
+    """How much is kept in memory, and for how long; bounds are per partition."""
+
+    state_ttl: timedelta = period(
+        "400d",
+        "Silence, in event time, after which a user or an item is forgotten; above twice the horizon.",
+        at_least="1h",
+    )
+    max_users: int = setting(
+        1_000_000,
+        "Users of a partition; beyond, the longest idle ones are forgotten. 0.8 kB each, 1.7 active.",
+        at_least=1,
+    )
+    max_items: int = setting(
+        250_000,
+        "Items of a partition; beyond, those that have faded most are forgotten. 2.6 kB each at 128 slots.",
+        at_least=1,
+    )
+    dedupe_max_ids: int = setting(
+        20_000_000,
+        "Event ids that a partition remembers; beyond, the oldest are dropped early. 24 to 40 bytes each.",
+        at_least=1,
+    )
+
+
+@dataclass(frozen=True)
 class Churn(Section):
     """What churn means and how it is learned."""
 
@@ -270,6 +296,7 @@ class Settings:
     engine: Engine = field(default_factory=Engine)
     clock: Clock = field(default_factory=Clock)
     events: Events = field(default_factory=Events)
+    state: State = field(default_factory=State)
     churn: Churn = field(default_factory=Churn)
     alerts: Alerts = field(default_factory=Alerts)
     recommendations: Recommendations = field(default_factory=Recommendations)

@@ -3,39 +3,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from online_models.admission import HOUR_MS, Admission, HashSet
+from online_models.admission import HOUR_MS, Admission
 from online_models.clock import NEVER
 from online_models.errors import CorruptStateError, InvalidParameterError
 
 MINUTE_MS = 60_000
 
 
-def admission(lateness=HOUR_MS, window=3 * HOUR_MS):
-    return Admission(allowed_lateness_ms=lateness, dedupe_window_ms=window)
+def admission(lateness=HOUR_MS, window=3 * HOUR_MS, max_ids=1_000_000):
+    return Admission(allowed_lateness_ms=lateness, dedupe_window_ms=window, max_ids=max_ids)
 
 
 def admit(store, *events):
     ids, times = zip(*events, strict=True)
     found = store.admit(np.array(ids, np.uint64), np.array(times, np.int64))
     return found.accepted.tolist(), found.duplicates.tolist(), [index for index, _ in found.rejects]
-
-
-class TestHashSet:
-    @given(st.lists(st.integers(1, 2**64 - 1), unique=True, max_size=400), st.integers(1, 50))
-    def test_it_holds_exactly_what_was_added(self, hashes, step):
-        known, half = HashSet(), len(hashes) // 2
-        for at in range(0, half, step):
-            known.add(np.array(hashes[at : min(at + step, half)], np.uint64))
-        assert len(known) == half
-        expected = [place < half for place in range(len(hashes))]
-        assert known.contains(np.array(hashes, np.uint64)).tolist() == expected
-
-    def test_hashes_that_fall_together_all_stay(self):
-        known = HashSet()
-        crowd = np.arange(1, 20_001, dtype=np.uint64) << np.uint64(44)
-        known.add(crowd)
-        assert known.contains(crowd).all()
-        assert not known.contains(crowd + np.uint64(1)).any()
 
 
 class TestDuplicates:
@@ -80,16 +62,62 @@ class TestLateness:
         assert reject.message == "10800 s behind the partition's clock, allowed 3600 s"
 
 
+class TestBound:
+    def test_when_the_places_are_used_up_the_oldest_hour_goes_first(self):
+        store = admission(max_ids=4)
+        admit(store, (1, 10), (2, 20), (3, HOUR_MS), (4, HOUR_MS))
+        assert (len(store), store.dropped) == (4, 0)
+        assert admit(store, (4, HOUR_MS), (2, HOUR_MS), (1, HOUR_MS)) == ([2], [0, 1], [])
+        assert (len(store), store.dropped) == (4, 1)
+
+    def test_a_flood_within_one_hour_keeps_its_newest_ids(self):
+        store = admission(max_ids=80)
+        flood = np.arange(1, 10_001, dtype=np.uint64)
+        accepted = store.admit(flood, np.full(flood.size, HOUR_MS)).accepted
+        assert accepted.size == flood.size
+        assert 70 <= len(store) <= 80
+        assert store.dropped == 10_000 - len(store)
+        newest = flood[-60:]
+        assert store.admit(newest, np.full(newest.size, HOUR_MS)).duplicates.size == newest.size
+
+    def test_a_window_saved_with_a_larger_bound_shrinks(self):
+        store = admission()
+        admit(store, *((value, value * HOUR_MS) for value in range(1, 31)))
+        copy = admission(max_ids=8)
+        copy.restore(store.dirty_rows())
+        copy.restored()
+        admit(copy, (99, 31 * HOUR_MS))
+        assert len(copy) <= 8
+        assert admit(copy, (30, 31 * HOUR_MS)) == ([], [0], [])
+
+    @given(
+        st.lists(st.tuples(st.integers(1, 60), st.integers(0, 300)), min_size=1, max_size=150),
+        st.integers(1, 20),
+    )
+    def test_what_is_dropped_does_not_depend_on_where_batches_are_cut(self, events, max_ids):
+        events = [(value, minute * MINUTE_MS) for value, minute in events]
+        outcomes = []
+        for size in (1, 7, len(events)):
+            store, decisions = admission(max_ids=max_ids), []
+            for at in range(0, len(events), size):
+                found = admit(store, *events[at : at + size])
+                decisions += [(kind, at + i) for kind, places in enumerate(found) for i in places]
+                assert len(store) <= max_ids
+            outcomes.append((sorted(decisions), len(store), store.dropped))
+        assert outcomes[0] == outcomes[1] == outcomes[2]
+
+
 class TestState:
     @given(
         st.lists(st.tuples(st.integers(1, 40), st.integers(0, 90)), min_size=1, max_size=80),
         st.integers(1, 9),
+        st.sampled_from((5, 16, 1_000)),
     )
-    def test_a_window_restored_after_any_checkpoint_decides_the_same(self, events, size):
+    def test_a_window_restored_after_any_checkpoint_decides_the_same(self, events, size, max_ids):
         events = [(value, minute * MINUTE_MS) for value, minute in events]
-        whole, log, decisions, expected = admission(), [], [], []
+        whole, log, decisions, expected = admission(max_ids=max_ids), [], [], []
         for at in range(0, len(events), size):
-            store = admission()
+            store = admission(max_ids=max_ids)
             store.restore(log)
             store.restored()
             store.latest_ms = whole.latest_ms
@@ -120,7 +148,9 @@ class TestState:
         rows.update(store.dirty_rows())
         assert {key for key, value in rows.items() if value is not None} == set()
 
-    @pytest.mark.parametrize("row", [(b"\0dedupe:x", b""), (b"\0dedupe:1:2", b"1234567")])
+    @pytest.mark.parametrize(
+        "row", [(b"\0dedupe:x", b""), (b"\0dedupe:1:2:3:4", b""), (b"\0dedupe:1:2", b"1234567")]
+    )
     def test_foreign_rows_are_refused(self, row):
         with pytest.raises(CorruptStateError, match="dedupe"):
             admission().restore([row])

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
+from online_models.churn.rows import ANCHOR_MS
 from online_models.churn.settings import UserSettings
 from online_models.events import EVENT_NAMES, OTHER, hash_id
 
@@ -32,6 +33,11 @@ class User:
     spend: float = 0.0
     gaps: list[int] = field(default_factory=list)
     landmarks: list[Landmark] = field(default_factory=list)
+    stretch: int = 0
+
+    @property
+    def last_seen(self) -> int:
+        return max(self.activity, default=(self.stretch + 1) * ANCHOR_MS)
 
 
 class ReferenceStore:
@@ -42,15 +48,14 @@ class ReferenceStore:
         self.users: dict[str, User] = {}
         self.latest = -1
         self.next_tick = None
-        self.seen: dict[str, int] = {}
-        self.duplicates, self.too_late, self.pairs, self.examples, self.checks, self.erased = (
-            [],
-            [],
-            [],
-            [],
-            [],
-            [],
-        )
+        self.seen: dict[str, tuple[int, int]] = {}
+        self.open: dict[int, int] = {}
+        self.duplicates: list[int] = []
+        self.too_late: list[int] = []
+        self.pairs: list[tuple[str, str, int]] = []
+        self.examples: list[tuple[int, ...]] = []
+        self.checks: list[tuple[str, int]] = []
+        self.forgotten: list[tuple[str, str]] = []
         self.place = 0
 
     def apply(self, event):
@@ -61,21 +66,45 @@ class ReferenceStore:
             self.tick(self.next_tick)
             self.next_tick += tick
         self.latest = max(self.latest, event.time)
+        self.make_room_for_an_id()
         if event.event_id in self.seen:
             self.duplicates.append(self.place)
         elif event.time < self.latest - self.settings.allowed_lateness_ms:
             self.too_late.append(self.place)
         else:
-            self.seen[event.event_id] = event.time
+            self.remember(event)
             self.accept(event)
         self.place += 1
+
+    @property
+    def bucket_size(self):
+        return math.ceil(self.settings.dedupe_max_ids / 8)
+
+    def make_room_for_an_id(self):
+        most = self.settings.dedupe_max_ids
+        if len(self.seen) >= most:
+            while len(self.seen) > most - self.bucket_size:
+                self.drop(min(self.seen.values()))
+
+    def drop(self, bucket):
+        self.seen = {key: found for key, found in self.seen.items() if found != bucket}
+        if self.open.get(bucket[0]) == bucket[1]:
+            del self.open[bucket[0]]
+
+    def remember(self, event):
+        hour = event.time // HOUR_MS
+        number = self.open.setdefault(hour, 0)
+        if list(self.seen.values()).count((hour, number)) >= self.bucket_size:
+            self.open[hour] = number = number + 1
+        self.seen[event.event_id] = (hour, number)
 
     def accept(self, event):
         if event.kind == "user_erased":
             self.users.pop(event.subject, None)
-            self.erased.append(event.subject)
+            self.forgotten.append((event.subject, "erased"))
             return
         user = self.users.setdefault(event.subject, User())
+        user.stretch = (self.next_tick - 1) // ANCHOR_MS
         user.counts[event.kind] = user.counts.get(event.kind, 0) + 1
         if event.kind in SILENT:
             return
@@ -119,15 +148,32 @@ class ReferenceStore:
 
     def tick(self, now):
         window = self.settings.dedupe_window_ms
-        self.seen = {
-            key: time for key, time in self.seen.items() if (time // HOUR_MS + 1) * HOUR_MS + window > now
-        }
+        for bucket in {found for found in self.seen.values() if (found[0] + 1) * HOUR_MS + window <= now}:
+            self.drop(bucket)
         self.mature(now)
+        self.forget(now)
         due = [subject for subject in self.users if self.is_due(subject, now)]
         for subject in sorted(due, key=hash_id):
             self.checks.append((subject, now))
             if (now - self.phase(subject)) % self.settings.landmark_interval_ms == 0:
                 self.users[subject].landmarks.append(Landmark(now))
+
+    def forget(self, now):
+        def longest_idle_first(subject):
+            return self.users[subject].last_seen, hash_id(subject)
+
+        ttl, most = self.settings.state_ttl_ms, self.settings.max_users
+        idle = [subject for subject, user in self.users.items() if user.last_seen + ttl <= now]
+        assert not any(self.users[subject].landmarks for subject in idle), "a label was cut off"
+        self.remove(idle, "idle")
+        if len(self.users) > most:
+            too_many = len(self.users) - most + most // 10
+            self.remove(sorted(self.users, key=longest_idle_first)[:too_many], "full")
+
+    def remove(self, subjects, reason):
+        for subject in sorted(subjects, key=hash_id):
+            del self.users[subject]
+            self.forgotten.append((subject, reason))
 
     def phase(self, subject):
         slots = self.settings.landmark_interval_ms // self.settings.tick_ms

@@ -10,12 +10,21 @@ from online_models.churn.settings import DAY_MS, HOUR_MS, MINUTE_MS
 from online_models.errors import CorruptStateError
 from online_models.events import hash_id
 from tests.online_models.churn.reference import ReferenceStore
-from tests.online_models.churn.workload import SMALL, START_MS, Event, batch_of, cut, event_logs, scorer_of
+from tests.online_models.churn.workload import (
+    BOUNDED,
+    SMALL,
+    START_MS,
+    Event,
+    batch_of,
+    cut,
+    event_logs,
+    scorer_of,
+)
 
 
 def run(events, size, scorer=None, store=None):
     """Return the store and its effects with batch indices turned into places in the log."""
-    store = store or UserStore(SMALL)
+    store = UserStore(SMALL) if store is None else store
     done, at = [], 0
     for batch in cut(events, size):
         done.append((at, store.apply(batch, scorer)))
@@ -33,9 +42,9 @@ def outcome(done):
         "duplicates": [at + i for at, effects in done for i in effects.duplicates.tolist()],
         "rejects": [(at + i, reject) for at, effects in done for i, reject in effects.rejects],
         "examples": examples.pack(),
-        "scores": [score for _, effects in done for score in effects.scores],
         "alerts": [alert for _, effects in done for alert in effects.alerts],
-        "erased": [subject for _, effects in done for subject in effects.erased],
+        "forgotten": [(one.subject, one.reason, one.published) for _, e in done for one in e.forgotten],
+        "scores": published(done),
         "touches": [
             (int(h[i]), int(t))
             for h, batch in zip(hashes, pairs, strict=True)
@@ -51,6 +60,19 @@ def outcome(done):
     }
 
 
+def published(done):
+    """Return scores and tombstones in the order in which they are to be published."""
+    found = []
+    for _, effects in done:
+        at = 0
+        for one in effects.forgotten:
+            found += effects.scores[at : one.scores_before]
+            at = one.scores_before
+            found += [one.subject] if one.published else []
+        found += effects.scores[at:]
+    return found
+
+
 def state(store):
     """Return everything a store knows of users, labels and clock, byte for byte."""
     return {key: value for key, value in saved(store).items() if not key.startswith(b"\0dedupe:")}
@@ -64,25 +86,28 @@ def saved(store):
     return {key: value for key, value in store.dirty_rows() if value is not None}
 
 
+@pytest.mark.parametrize("options", [SMALL, BOUNDED], ids=["free", "bounded"])
 class TestBatchBoundaries:
     @settings(max_examples=60, deadline=None)
-    @given(event_logs)
-    def test_rows_examples_scores_alerts_and_pairs_do_not_depend_on_where_batches_are_cut(self, events):
+    @given(events=event_logs)
+    def test_rows_examples_scores_alerts_and_pairs_do_not_depend_on_where_batches_are_cut(
+        self, options, events
+    ):
         scorer = scorer_of()
-        whole, done = run(events, len(events), scorer)
+        whole, done = run(events, len(events), scorer, UserStore(options))
         for size in (1, 7):
-            pieces, cut_done = run(events, size, scorer)
+            pieces, cut_done = run(events, size, scorer, UserStore(options))
             assert outcome(cut_done) == outcome(done)
             assert state(pieces) == state(whole)
 
     @settings(max_examples=40, deadline=None)
-    @given(event_logs)
-    def test_a_store_restored_at_any_cut_goes_on_as_if_nothing_had_happened(self, events):
+    @given(events=event_logs)
+    def test_a_store_restored_at_any_cut_goes_on_as_if_nothing_had_happened(self, options, events):
         scorer = scorer_of()
-        whole, done = run(events, 5, scorer)
+        whole, done = run(events, 5, scorer, UserStore(options))
         log, resumed = [], []
         for at in range(0, len(events), 5):
-            store = UserStore(SMALL)
+            store = UserStore(options)
             for start in range(0, len(log), 3):
                 store.restore(log[start : start + 3])
             store.restored()
@@ -91,25 +116,27 @@ class TestBatchBoundaries:
         assert outcome(resumed) == outcome(done)
         assert state(store) == state(whole)
 
-    def test_active_users_are_named_once_with_their_last_touch(self):
+    def test_active_users_are_named_once_with_their_last_touch(self, options):
         events = [Event("u:a", items=("x",)), Event("u:b", items=("x",)), Event("u:a", items=("y",))]
-        effects = UserStore(SMALL).apply(batch_of([*events, Event("u:a", "search")]))
+        effects = UserStore(options).apply(batch_of([*events, Event("u:a", "search")]))
         assert effects.active == [("u:b", 1), ("u:a", 2)]
 
 
 class TestAgainstTheReference:
+    @pytest.mark.parametrize("options", [SMALL, BOUNDED], ids=["free", "bounded"])
     @settings(max_examples=120, deadline=None)
-    @given(event_logs)
-    def test_counts_sessions_labels_and_pairs_are_those_of_a_plain_implementation(self, events):
-        store, done = run(events, 11)
-        plain = ReferenceStore(SMALL)
+    @given(events=event_logs)
+    def test_counts_sessions_labels_and_pairs_are_those_of_a_plain_implementation(self, options, events):
+        store, done = run(events, 11, store=UserStore(options))
+        plain = ReferenceStore(options)
         for event in events:
             plain.apply(event)
         found = outcome(done)
         assert found["duplicates"] == plain.duplicates
         assert [place for place, _ in found["rejects"]] == plain.too_late
-        assert [(score.subject, score.at_ms) for score in found["scores"]] == plain.checks
-        assert found["erased"] == plain.erased
+        checks = [(score.subject, score.at_ms) for _, effects in done for score in effects.scores]
+        assert checks == plain.checks
+        assert [(subject, reason) for subject, reason, _ in found["forgotten"]] == plain.forgotten
         examples = ExampleBatch.unpack(found["examples"])
         columns = (examples.matured_ms, examples.landmark_ms, examples.kind, examples.subject, examples.label)
         assert [tuple(int(v) for v in row) for row in zip(*columns, strict=True)] == plain.examples
@@ -255,7 +282,7 @@ class TestErasure:
         store.apply(batch_of([Event("u:ann", items=("a1",)), Event("u:bob", time=START_MS + 2 * DAY_MS)]))
         store.dirty_rows()
         effects = store.apply(batch_of([Event("u:ann", "user_erased", START_MS + 2 * DAY_MS)], 2))
-        assert effects.erased == ["u:ann"]
+        assert [(one.subject, one.reason) for one in effects.forgotten] == [("u:ann", "erased")]
         assert store.lookup("u:ann") is None
         gone = {key for key, value in store.dirty_rows() if value is None}
         assert {b"u:ann", b"\0landmarks:u:ann"} <= gone

@@ -1,5 +1,6 @@
 """Event logs with everything that makes streams hard: repeats, disorder, silence, erasure."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,9 @@ SMALL = UserSettings(
     pair_distance=3,
     alerts=AlertSettings(threshold=0.5, daily_budget=3, cooldown_ms=DAY_MS),
 )
+
+BOUNDED = replace(SMALL, state_ttl_ms=8 * DAY_MS, max_users=3, dedupe_max_ids=9)
+"""The same with bounds that every log of the tests runs into."""
 
 
 class Event(NamedTuple):

@@ -168,7 +168,7 @@ class TestRestore:
     def test_clean_rows_are_not_written_again(self):
         store = counted([log_of([(1, "a", 1), (2, "b", 2)])])
         store.dirty_rows()
-        store.apply(log_of([(3, "b", 3)]))
+        store.apply(log_of([(3, "b", 2)]))
         assert [key for key, _ in store.dirty_rows()] == [f"{hash_id('b'):016x}".encode()]
 
 
@@ -206,6 +206,71 @@ class TestPublish:
         assert len(store.lookup("a").row.partner_ids) == 4
 
 
+class TestEviction:
+    TTL = 3 * DAY_MS
+    BOUNDED = CooccurrenceSettings(slots=4, published_partners=3, max_items=10, state_ttl_ms=TTL)
+
+    def test_an_item_nobody_touches_is_forgotten_at_the_first_sweep_after_its_time(self):
+        day = 20_000 * DAY_MS
+        store = counted([log_of([(1, "a", day + 5), (1, "b", day + DAY_MS)])], self.BOUNDED)
+        store.apply(log_of([(2, "b", day + self.TTL + DAY_MS)]))
+        assert store.lookup("a") is not None, "the sweep after its time has not come yet"
+        store.apply(log_of([(2, "b", day + self.TTL + DAY_MS + 1)]))
+        assert store.lookup("a") is None
+        assert store.withdrawn() == ["a"]
+        assert store.withdrawn() == []
+        assert store.evicted == {"idle": 1, "full": 0}
+        assert dict(store.dirty_rows())[f"{hash_id('a'):016x}".encode()] is None
+
+    def test_an_item_that_comes_back_starts_from_nothing(self):
+        store = counted([log_of([(1, "a", 1), (1, "b", 2)])], self.BOUNDED)
+        store.apply(log_of([(2, "a", 9 * DAY_MS)]))
+        row = store.lookup("a").row
+        assert (row.touches, row.partner_ids) == (1, [])
+        assert sorted(store.withdrawn()) == ["a", "b"]
+        assert [row.item_id for row in store.publish()] == ["a"]
+
+    def test_where_there_are_too_many_the_most_faded_go(self):
+        often = [(s, "often", s) for s in range(20)]
+        store = counted(
+            [log_of([*often, *((100 + n, f"once-{n}", 100 + n) for n in range(10))])], self.BOUNDED
+        )
+        assert len(store) == 11
+        store.apply(log_of([(200, "new", 200)]))
+        assert store.evicted == {"idle": 0, "full": 2}
+        assert sorted(store.withdrawn()) == ["once-0", "once-1"]
+        assert store.lookup("often").row.touches == 20
+
+    @settings(deadline=None, max_examples=60)
+    @given(st.integers(0, 10_000), st.sampled_from([12, 40]), st.sampled_from([3, 30]))
+    def test_what_is_evicted_does_not_depend_on_how_many_records_come_at_once(self, seed, items, days):
+        records = cut(log_of(random_touches(seed, 80, items=items, span_ms=days * DAY_MS)), 4)
+        whole, gone = None, None
+        for size in (1, 3, len(records)):
+            store, withdrawn, rows = CooccurrenceStore(self.BOUNDED), [], {}
+            for at in range(0, len(records), size):
+                store.apply_all(records[at : at + size])
+                withdrawn += store.withdrawn()
+                rows.update(store.dirty_rows())
+            rows = {key: value for key, value in rows.items() if value is not None}
+            whole, gone = whole or rows, gone or withdrawn
+            assert (rows, withdrawn) == (whole, gone)
+
+    @settings(deadline=None, max_examples=40)
+    @given(st.integers(0, 10_000), st.integers(1, 19))
+    def test_a_restored_store_evicts_as_if_never_stopped(self, seed, stop):
+        records = cut(log_of(random_touches(seed, 80, items=40, span_ms=20 * DAY_MS)), 4)
+        undisturbed, first = CooccurrenceStore(self.BOUNDED), CooccurrenceStore(self.BOUNDED)
+        undisturbed.apply_all(records)
+        first.apply_all(records[:stop])
+        second = CooccurrenceStore(self.BOUNDED)
+        second.restore(first.dirty_rows())
+        second.restored()
+        second.apply_all(records[stop:])
+        assert (first.withdrawn() + second.withdrawn()) == undisturbed.withdrawn()
+        assert sorted(second._row_of) == sorted(undisturbed._row_of)
+
+
 def test_names_nobody_points_at_are_forgotten(monkeypatch):
     monkeypatch.setattr("online_models.items.names._MARGIN", 20)
     store = counted([log_of([(s, item, s) for s in range(60) for item in ("hub", f"p{s}")])])
@@ -216,7 +281,14 @@ def test_names_nobody_points_at_are_forgotten(monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("slots", 0), ("published_partners", 65), ("half_life_ms", 0), ("publish_growth", -0.1)],
+    [
+        ("slots", 0),
+        ("max_items", 0),
+        ("state_ttl_ms", 0),
+        ("published_partners", 65),
+        ("half_life_ms", 0),
+        ("publish_growth", -0.1),
+    ],
 )
 def test_settings_name_the_parameter_and_its_value(name, value):
     with pytest.raises(InvalidParameterError, match=f"{name}.*{value}"):

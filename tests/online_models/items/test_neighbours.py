@@ -81,6 +81,24 @@ class TestUpsert:
         )
         assert (table.neighbours(np.array([known_row(table, "a")])).partners == -1).all()
 
+    def test_rows_of_removed_items_are_used_again_once_nobody_speaks_of_them(self, monkeypatch):
+        monkeypatch.setattr("online_models.items.neighbours._MARGIN", 10)
+        table = table_of(row_of("keeper", category="kept", partners=[("i0-1", 1, 0, 0)]))
+        for turn in range(30):
+            names = [f"i{turn}-{n}" for n in range(20)]
+            table.upsert([row_of(name, category=f"of {turn}", partners=[("p", 1, 0, 0)]) for name in names])
+            assert table.category(known_row(table, names[0])) == f"of {turn}"
+            assert table.item_id(int(table.popular()[-1])) in {"keeper", *names}
+            table.remove([hash_id(name) for name in names])
+        assert len(table) < 60
+        assert table.size < 100
+        keeper = known_row(table, "keeper")
+        partner = int(table.neighbours(np.array([keeper])).partners[0, 0])
+        assert table.item_id(partner) == "i0-1", "still spoken of"
+        assert table.category(keeper) == "kept"
+        assert len(table._category_name) < 30
+        assert [table.item_id(row) for row in table.popular()] == ["keeper"]
+
     def test_nothing_changes_nothing(self):
         table = table_of()
         assert len(table) == 0
