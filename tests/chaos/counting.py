@@ -6,6 +6,7 @@ by item and outputs one line each. Run as a process:
 """
 
 import asyncio
+import faulthandler
 import logging
 import signal
 import sys
@@ -110,4 +111,5 @@ async def main(bootstrap: str, group: str, instance: str, datadir: Path, partiti
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    faulthandler.register(signal.SIGUSR1)  # tells where every thread stands
     sys.exit(asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4]), int(sys.argv[5]))))

@@ -17,6 +17,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from streams.engine.restore import POSITION_KEY, decode_position
 from tests.chaos.counting import TOPICS
 
 Row = tuple[int, int, bytes | None, bytes | None]
@@ -52,6 +53,7 @@ class Topology:
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     faults: list[tuple[str, str]] = field(default_factory=list)
     sent: int = 0
+    undelivered: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.truth_users: collections.Counter[str] = collections.Counter()
@@ -114,13 +116,37 @@ class Topology:
         self.workers.clear()
 
     def last_words(self) -> str:
-        """Return the ends of the workers' logs."""
-        tails = []
+        """Return how far every partition is, where the workers' threads stand, and the ends of their logs."""
+        for name in self.alive():
+            self.workers[name].send_signal(signal.SIGUSR1)
+        time.sleep(1)  # the dumps are written meanwhile; this is a report of a failure
+        tails = [self.standing()]
         for name in self.workers:
             lines = (self.directory / f"{name}.log").read_text(errors="replace").splitlines()
             told = [line for line in lines if "rdkafka#" not in line and " INFO faust" not in line]
-            tails.append("\n".join([f"-- {name}", *told[-25:]]))
+            tails.append("\n".join([f"-- {name}", *told[-60:]]))
         return "\n".join(tails)
+
+    def standing(self) -> str:
+        """Return position and log ends of every source partition."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "standing"})
+        stable = Consumer(
+            {"bootstrap.servers": self.bootstrap, "group.id": "standing", "isolation.level": "read_committed"}
+        )
+        lines = []
+        for source, changelog in (("ev", "users-changelog"), ("mid", "items-changelog")):
+            positions = {
+                partition: decode_position(value)
+                for partition, _, key, value in self.read(changelog)
+                if key == POSITION_KEY and value is not None
+            }
+            for p in range(self.partitions):
+                tp = TopicPartition(f"{self.group}-{source}", p)
+                end, lso = (c.get_watermark_offsets(tp, 10)[1] for c in (consumer, stable))
+                lines.append(f"{source}[{p}]: position {positions.get(p)}, stable end {lso}, end {end}")
+        consumer.close()
+        stable.close()
+        return "\n".join(lines)
 
     def supervise(self) -> None:
         """Start workers again that ended by themselves, as a supervisor does."""
@@ -147,14 +173,19 @@ class Topology:
             else:
                 self.truth_users[user] += 1
                 self.truth_items[item] += 1
-            producer.produce(f"{self.group}-ev", json.dumps(event), user)
+            producer.produce(f"{self.group}-ev", json.dumps(event), user, on_delivery=self._delivered)
             if index % 100 == 0:
                 producer.poll(0)
                 if rate is not None:
                     ahead = index / rate - (time.monotonic() - began)
                     if ahead > 0:
                         time.sleep(ahead)  # the rate is the workload
-        assert producer.flush(180) == 0
+        if left := producer.flush(180):
+            self.undelivered.append(f"{left} events were not taken")
+
+    def _delivered(self, error: KafkaError | None, message: object) -> None:
+        if error is not None:
+            self.undelivered.append(str(error))
 
     def feed_in_background(self, events: int, rate: float) -> threading.Thread:
         thread = threading.Thread(target=self.feed, args=(events, rate), daemon=True)
@@ -190,6 +221,9 @@ class Topology:
         progress = [-1, time.monotonic()]
 
         def done() -> bool:
+            assert not self.undelivered, (
+                f"{len(self.undelivered)} events lost: {self.undelivered[0]}"
+            )
             self.supervise()
             seen = len(self.read("iout"))
             if seen != progress[0]:
