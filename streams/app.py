@@ -28,6 +28,9 @@ USERS: Final = "users"
 ITEMS: Final = "items"
 TRAINER: Final = "trainer"
 
+_PROBE_HANGS_S: Final = 90.0
+"""The calls of one try add up to less, as long as the Kafka client keeps its timeouts."""
+
 
 class Worker:
     """One worker: the engine with its three agents, the broadcast reader, metrics and lookups.
@@ -93,12 +96,17 @@ class Worker:
     def _try_broker(self) -> None:
         """Say how far the promise reaches on this broker, and keep a second worker off where it must."""
         name, instance = self.settings.engine.group, self._instance.name
-        found = probe.probe(
-            self._config,
-            topics.PROBE.full_name(self.settings),
-            f"{name}-probe",
-            deadline_s=self.settings.broker.broker_wait.total_seconds(),
-        )
+        deadline_s = self.settings.broker.broker_wait.total_seconds()
+        hanging = runner.end_process_after(deadline_s + _PROBE_HANGS_S, 1, "trying the broker hangs")
+        try:
+            found = probe.probe(
+                self._config,
+                topics.PROBE.full_name(self.settings),
+                f"{name}-probe",
+                deadline_s=deadline_s,
+            )
+        finally:
+            hanging.cancel()
         log.info("broker tried: good for %s", found.workers)
         if not found.hides_aborted:
             log.warning("this broker shows aborted records to readers: outputs may be seen twice")
@@ -127,6 +135,8 @@ class Worker:
                 restore_deadline_s=engine.restore_deadline.total_seconds(),
                 revoke_deadline_s=engine.revoke_deadline.total_seconds(),
                 stop_deadline_s=engine.stop_deadline.total_seconds(),
+                join_deadline_s=engine.join_deadline.total_seconds(),
+                stall_deadline_s=engine.stall_deadline.total_seconds(),
                 max_pending_records=engine.max_pending_rows,
                 max_pending_bytes=engine.max_pending_bytes,
                 accept_gap=engine.accept_gap,

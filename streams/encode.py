@@ -3,6 +3,7 @@
 Every `encode_*` function returns one pair of key and value per document, in order.
 """
 
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -25,6 +26,7 @@ Headers = list[tuple[str, bytes | None]]
 Document = TypeVar("Document", bound=msgspec.Struct)
 
 MAX_MESSAGE: Final = 1_000
+MAX_TRACEBACK: Final = 8_000
 """Characters of a reject's message that go into the header."""
 
 _PREFIX: Final = "error."
@@ -42,6 +44,8 @@ class DeadLetter(NamedTuple):
         Where it lies.
     timestamp
         Broker timestamp of the rejected record, epoch milliseconds.
+    traceback
+        Where an exception came from; empty unless one was raised.
     """
 
     reason: str
@@ -50,6 +54,7 @@ class DeadLetter(NamedTuple):
     partition: int
     offset: int
     timestamp: int
+    traceback: str = ""
 
 
 def recommendation_id(partition: int, offset: int) -> str:
@@ -130,7 +135,9 @@ def read(kind: type[Document], value: bytes) -> Document:
         raise CorruptStateError(f"no {kind.__name__}: {error}") from error
 
 
-def dead_letter(record: Record, reject: Reject, topic: str, partition: int) -> Headers:
+def dead_letter(
+    record: Record, reject: Reject, topic: str, partition: int, error: BaseException | None = None
+) -> Headers:
     """Return the headers of a rejected record's dead letter; its key and value stay as they are.
 
     Headers of the record are kept, except those of an earlier rejection.
@@ -143,16 +150,27 @@ def dead_letter(record: Record, reject: Reject, topic: str, partition: int) -> H
         Why.
     topic, partition
         Where it was read.
+    error
+        What applying it raised.
 
     >>> dead_letter(Record(7, 1772360100250, None, b"{}"), Reject("no_subject", "nobody"), "t", 3)[:2]
     [('error.reason', b'no_subject'), ('error.message', b'nobody')]
     """
     said = DeadLetter(
-        reject.reason, reject.message[:MAX_MESSAGE], topic, partition, record.offset, record.timestamp
+        reject.reason,
+        reject.message[:MAX_MESSAGE],
+        topic,
+        partition,
+        record.offset,
+        record.timestamp,
+        # The end of a traceback says most.
+        "" if error is None else "".join(traceback.format_exception(error))[-MAX_TRACEBACK:],
     )
     kept: Headers = [(name, value) for name, value in record.headers if not name.startswith(_PREFIX)]
     return kept + [
-        (_PREFIX + name, str(value).encode(errors="replace")) for name, value in said._asdict().items()
+        (_PREFIX + name, str(value).encode(errors="replace"))
+        for name, value in said._asdict().items()
+        if value != "" or name != "traceback"
     ]
 
 
@@ -168,7 +186,8 @@ def read_dead_letter(headers: Iterable[tuple[str, bytes | None]]) -> DeadLetter 
         if name.startswith(_PREFIX) and value is not None
     }
     try:
-        return msgspec.convert([said[name] for name in DeadLetter._fields], type=DeadLetter, strict=False)
+        values = [said[name] for name in DeadLetter._fields if name in said or name != "traceback"]
+        return msgspec.convert(values, type=DeadLetter, strict=False)
     except (KeyError, msgspec.ValidationError):
         return None
 

@@ -8,7 +8,8 @@ KeepstreamError
 └── EngineError
     ├── PositionLostError      the log does not hold the committed position
     ├── FencedError            the group or another producer has taken over
-    └── CommitError            a transaction that cannot succeed (too large, not authorised)
+    ├── CommitError            a transaction that cannot succeed (too large, not authorised)
+    └── StalledError           the worker stands still though there is work
 """
 
 from online_models.errors import KeepstreamError
@@ -44,3 +45,7 @@ class FencedError(EngineError):
 
 class CommitError(EngineError):
     """A transaction that cannot succeed as it is; the message names the reason."""
+
+
+class StalledError(EngineError):
+    """The worker stands still though there is work; starting it anew is the remedy."""

@@ -175,9 +175,10 @@ def _headers_part() -> Iterator[str]:
     record = Record(1042, _NOW_MS, None, b"")
     reject = Reject(reason, "neither user_id nor anonymous_id is given")
     headers = dead_letter(record, reject, topics.EVENTS.name, 3)
+    examples = {name: f"`{(value or b'').decode()}`" for name, value in headers}
     return _table(
         "header | meaning | example",
-        ((f"`{name}`", HEADER_NOTES[name], f"`{(value or b'').decode()}`") for name, value in headers),
+        ((f"`{name}`", note, examples.get(name, "")) for name, note in HEADER_NOTES.items()),
     )
 
 

@@ -35,6 +35,7 @@ HEADER_NOTES: Final = {
     "error.partition": "Its partition.",
     "error.offset": "Its offset.",
     "error.timestamp": "Its broker timestamp, epoch milliseconds.",
+    "error.traceback": "Where the exception came from, its last 8,000 characters; with `poison` only.",
 }
 
 BAD_EVENTS: Final = (

@@ -117,7 +117,8 @@ class UsersHandler:
     def poison(self, record: Record, error: BaseException) -> Sequence[Output]:
         """Send a record that cannot be applied to the dead letters, with what it raised."""
         self._report.events(0, 0, {"poison": 1})
-        return self._dead_letters([record], [(0, Reject("poison", f"{type(error).__name__}: {error}"))])
+        reject = Reject("poison", f"{type(error).__name__}: {error}")
+        return self._dead_letters([record], [(0, reject)], error)
 
     def lookup(self, subject: str) -> dict[str, Any] | None:
         """Return what is known of a user, ready for JSON; None where nothing is known here."""
@@ -133,7 +134,12 @@ class UsersHandler:
             cooldown_ms=self.store.settings.alerts.cooldown_ms,
         )
 
-    def _dead_letters(self, records: Sequence[Record], rejects: Sequence[tuple[int, Reject]]) -> list[Output]:
+    def _dead_letters(
+        self,
+        records: Sequence[Record],
+        rejects: Sequence[tuple[int, Reject]],
+        error: BaseException | None = None,
+    ) -> list[Output]:
         self._report.outputs(self._topics.dead_letters, len(rejects))
         return [
             Output(
@@ -141,7 +147,7 @@ class UsersHandler:
                 self._partition,
                 records[index].key,
                 records[index].value,
-                encode.dead_letter(records[index], reject, self._topics.events, self._partition),
+                encode.dead_letter(records[index], reject, self._topics.events, self._partition, error),
             )
             for index, reject in sorted(rejects, key=lambda entry: entry[0])
         ]

@@ -1,14 +1,25 @@
-"""Holds applying back while too much waits for a checkpoint, and calls for one at once."""
+"""Sets the pace of checkpoints, and holds applying back while too much waits for one."""
 
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import Final
 
 from streams.engine.partition import Partition
 
+_CALL_AT: Final = 0.5
+_SLOWER: Final = 0.5
+_FASTER: Final = 1.25
+_LEAST: Final = 1 / 64
+
 
 class Backpressure:
-    """Bounds the memory of pending work.
+    """Bounds the memory of pending work and the size of a transaction.
+
+    A checkpoint is due after the interval, or as long after the last one as that took, so that commits take
+    at most half of the time; or as soon as half of a bound is reached. At the bound applying waits. Commits
+    slower than `slow_s` halve the bounds in force, fast ones let them grow again: a slow broker is given
+    transactions that it can finish in time.
 
     Parameters
     ----------
@@ -16,13 +27,32 @@ class Backpressure:
         Applied records (each may leave a dirty row or two) above which applying waits.
     max_bytes
         Bytes of outputs above which applying waits.
+    interval_s
+        Shortest time between two checkpoints, seconds.
+    slow_s
+        Time of a commit above which transactions are made smaller, seconds.
+
+    Examples
+    --------
+    >>> pace = Backpressure(1000, 10**6, interval_s=0.1, slow_s=2.0)
+    >>> pace.committed(0.02), pace.pause_s, pace.share
+    (None, 0.1, 1.0)
+    >>> pace.committed(5.0), pace.pause_s, pace.share
+    (None, 5.0, 0.5)
     """
 
-    def __init__(self, max_records: int, max_bytes: int) -> None:
+    def __init__(
+        self, max_records: int, max_bytes: int, *, interval_s: float = 0.1, slow_s: float = 2.5
+    ) -> None:
         self._max_records, self._max_bytes = max_records, max_bytes
+        self._interval_s, self._slow_s = interval_s, slow_s
         self._room = asyncio.Event()
         self._room.set()
-        self._full = asyncio.Event()
+        self._due = asyncio.Event()
+        self.share = 1.0
+        """Share of the bounds in force now."""
+        self.pause_s = interval_s
+        """Time until the next checkpoint unless much waits, seconds."""
 
     @property
     def has_room(self) -> bool:
@@ -33,10 +63,10 @@ class Backpressure:
         """Return once more may be applied."""
         await self._room.wait()
 
-    async def wait_until_full(self, seconds: float) -> None:
-        """Return when a checkpoint is called for, or after a time."""
+    async def wait_until_due(self) -> None:
+        """Return when a checkpoint is due."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._full.wait(), seconds)
+            await asyncio.wait_for(self._due.wait(), self.pause_s)
 
     def grown(self, partitions: Iterable[Partition]) -> None:
         """Take note of what waits now."""
@@ -44,11 +74,21 @@ class Backpressure:
         for partition in partitions:
             records += partition.pending_records
             size += partition.output_bytes
-        if records >= self._max_records or size >= self._max_bytes:
+        filled = max(records / self._max_records, size / self._max_bytes) / self.share
+        if filled >= _CALL_AT:
+            self._due.set()
+        if filled >= 1:
             self._room.clear()
-            self._full.set()
 
     def taken(self) -> None:
         """Go on: a checkpoint has taken what waited, or it was dropped."""
-        self._full.clear()
+        self._due.clear()
         self._room.set()
+
+    def committed(self, seconds: float) -> None:
+        """Take note of how long a commit took, whatever came of it."""
+        self.pause_s = max(self._interval_s, seconds)
+        if seconds > self._slow_s:
+            self.share = max(_LEAST, self.share * _SLOWER)
+        elif seconds < self._slow_s / 2:
+            self.share = min(1.0, self.share * _FASTER)

@@ -25,10 +25,9 @@ _GROUP_FENCED: Final = frozenset(
         KafkaError.REBALANCE_IN_PROGRESS,
     }
 )
-_PERMANENT: Final = frozenset(
+_TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
+_PERMANENT: Final = _TOO_LARGE | frozenset(
     {
-        KafkaError.MSG_SIZE_TOO_LARGE,
-        KafkaError.RECORD_LIST_TOO_LARGE,
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
         KafkaError.GROUP_AUTHORIZATION_FAILED,
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
@@ -43,6 +42,8 @@ _PERMANENT: Final = frozenset(
 MAX_RECORD_BYTES: Final = 8 * 2**20
 """Largest record the engine sends; the topics set their own bounds below it."""
 
+_BATCH_BYTES: Final = 1_000_000
+_SHRINK: Final = 32
 _CALL_S: Final = 10.0
 _SAY_EVERY_S: Final = 5.0
 _BACKOFF_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
@@ -111,7 +112,7 @@ class Committer:
             "message.timeout.ms": timeout_ms,
             "partitioner": "murmur2_random",
             "linger.ms": 2,
-            "batch.size": 1_000_000,
+            "batch.size": _BATCH_BYTES,
             "message.max.bytes": MAX_RECORD_BYTES,
             "queue.buffering.max.messages": 2_000_000,
             "queue.buffering.max.kbytes": 1_048_576,
@@ -124,13 +125,28 @@ class Committer:
         self._attempts = attempts
         self._observer = observer or Observer()
         self._producer: Producer | None = None
-        self._failed_topic: str | None = None
+        self._failed_record = ""
         self._failure: KafkaError | None = None
+        self._calling_since: float | None = None
+        self._abandoned = False
 
     @property
     def is_open(self) -> bool:
         """Whether a producer stands ready."""
         return self._producer is not None
+
+    @property
+    def call_s(self) -> float:
+        """How long the client has been in one call, seconds; may be asked from another thread."""
+        since = self._calling_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    def abandon(self) -> None:
+        """Let nothing follow the call that is under way, from another thread, if it should ever return.
+
+        A successor under the same transactional id settles what became of the transaction.
+        """
+        self._abandoned = True
 
     def open(self) -> None:
         """Start the producer, ending whatever a former holder of the transactional id left open.
@@ -146,14 +162,21 @@ class Committer:
             return
         producer = Producer(self._config)
         self._retry(lambda: producer.init_transactions(_CALL_S), self._until(), "init_transactions")
+        if self._abandoned:
+            raise FencedError("the producer was given up while it was started")
         self._producer = producer
 
     def close(self) -> None:
         """Give the producer up; an open transaction is left to the next holder of the id."""
+        self._calling_since = time.monotonic()  # the client waits for its threads
         self._producer = None
+        self._calling_since = None
 
     def commit(self, work: Sequence[Work], membership: Membership) -> None:
         """Commit `work` in one transaction, or raise with the outcome known to be "not committed" or fenced.
+
+        Work that the broker does not take in time goes on in smaller transactions, of some partitions each:
+        every partition's rows, outputs and position still stand or fall together.
 
         Raises
         ------
@@ -165,39 +188,43 @@ class Committer:
         """
         if not membership.may_commit:
             raise FencedError(f"no valid membership: {membership}")
-        began = time.monotonic()
-        until = self._until()
-        for attempt in range(self._attempts):
+        began, until = time.monotonic(), self._until()
+        parts = [list(work)]
+        aborts = 0
+        while parts:
             self.open()
             try:
-                self._attempt(work, membership, until)
+                self._attempt(parts[0], membership, until)
             except SystemError as error:
                 # confluent-kafka raises a fatal error amid the delivery callbacks of the same poll.
                 self.close()
                 raise FencedError(f"the producer has failed: {error.__cause__ or error}") from error
             except KafkaException as error:
                 self._give_up_or_abort(error, until)
-                self._observer.aborted(_name(error.args[0]))
-                log.warning(
-                    "transaction aborted, attempt %d of %d: %s", attempt + 1, self._attempts, error.args[0]
-                )
+                aborts += 1
+                reason: KafkaError = error.args[0]
+                self._observer.aborted(_name(reason))
+                log.warning("transaction aborted, %d of %d times: %s", aborts, self._attempts, reason)
+                if aborts >= self._attempts:
+                    raise CommitError(
+                        f"a transaction was aborted {aborts} times in a row, last: {self._failure or reason}"
+                    ) from error
+                if reason.code() == KafkaError._TIMED_OUT and len(parts[0]) > 1:  # noqa: SLF001  # its name
+                    half = len(parts[0]) // 2
+                    parts[:1] = [parts[0][:half], parts[0][half:]]
                 continue
-            size = sum(len(o.value or b"") for w in work for o in w.outputs)
-            size += sum(len(v or b"") for w in work for _, v in w.rows)
-            self._observer.committed(
-                time.monotonic() - began,
-                len(work),
-                sum(len(w.rows) for w in work),
-                sum(len(w.outputs) for w in work),
-                size,
-            )
-            return
-        raise CommitError(f"a transaction was aborted {self._attempts} times in a row, last: {self._failure}")
+            self._report(parts.pop(0), time.monotonic() - began)
+
+    def _report(self, work: Sequence[Work], seconds: float) -> None:
+        size = sum(len(o.value or b"") for w in work for o in w.outputs)
+        size += sum(len(v or b"") for w in work for _, v in w.rows)
+        rows, outputs = sum(len(w.rows) for w in work), sum(len(w.outputs) for w in work)
+        self._observer.committed(seconds, len(work), rows, outputs, size)
 
     def _attempt(self, work: Sequence[Work], membership: Membership, until: float) -> None:
         producer = self._producer
         assert producer is not None
-        self._failure = self._failed_topic = None
+        self._failure, self._failed_record = None, ""
         producer.begin_transaction()
         for part in work:
             for output in part.outputs:
@@ -238,7 +265,7 @@ class Committer:
             except BufferError:
                 producer.poll(0.05)
             except KafkaException as error:
-                self._failed_topic = output.topic
+                self._failed_record = f"topic {output.topic}, record of {len(output.value or b'')} bytes: "
                 raise error from None
             else:
                 return
@@ -253,9 +280,11 @@ class Committer:
         if cause.code() == KafkaError.FENCED_INSTANCE_ID:
             self.close()
             raise ClashError(str(cause)) from error
+        if cause.code() in _TOO_LARGE and self._smaller_batches():
+            return
         if cause.code() in _PERMANENT:
             self._abort_quietly()
-            raise CommitError(f"{self._where()}{cause}") from error
+            raise CommitError(f"{self._failed_record}{cause}") from error
         if reason.fatal() or not (reason.txn_requires_abort() or reason is self._failure):
             self.close()
             raise FencedError(f"the producer is no longer valid: {reason}") from error
@@ -267,6 +296,16 @@ class Committer:
             self.close()
             raise FencedError(f"the producer could not abort: {second.args[0]}") from second
 
+    def _smaller_batches(self) -> bool:
+        """Start anew with smaller batches where the topic may have refused a batch rather than a record."""
+        size = int(str(self._config["batch.size"]))
+        if size == 1 or self._failure is None:
+            return False
+        self._config["batch.size"] = max(1, size // _SHRINK)
+        self._abort_quietly()
+        self.close()
+        return True
+
     def _abort_quietly(self) -> None:
         """Abort if the broker lets us; if not, the next `open` or the transaction timeout does."""
         if self._producer is None:
@@ -277,9 +316,6 @@ class Committer:
             log.info("abort left to the broker: %s", error.args[0])
             self.close()
 
-    def _where(self) -> str:
-        return f"topic {self._failed_topic}: " if self._failed_topic else ""
-
     def _until(self) -> float:
         return time.monotonic() + self._deadline_s
 
@@ -287,6 +323,7 @@ class Committer:
         """Repeat a transactional call while its error is retriable, with backoff, until the deadline."""
         tries, said = 0, 0.0
         while True:
+            self._calling_since = time.monotonic()
             try:
                 return call()
             except KafkaException as error:
@@ -302,8 +339,10 @@ class Committer:
                 if time.monotonic() > said + _SAY_EVERY_S:
                     said = time.monotonic()
                     log.warning("%s does not succeed yet, trying on: %s", what, reason)
-                time.sleep(_BACKOFF_S[min(tries, len(_BACKOFF_S) - 1)])
-                tries += 1
+            finally:
+                self._calling_since = None
+            time.sleep(_BACKOFF_S[min(tries, len(_BACKOFF_S) - 1)])
+            tries += 1
 
     def _refused(self, reason: KafkaError) -> CommitError | FencedError:
         if reason.code() in _PERMANENT:
@@ -316,7 +355,8 @@ class Committer:
 
     def _on_delivery_error(self, error: KafkaError | None, message: Message) -> None:
         if error is not None and self._failure is None and error.code() not in _PURGED:
-            self._failure, self._failed_topic = error, message.topic()
+            self._failure = error
+            self._failed_record = f"topic {message.topic()}, record of {len(message)} bytes: "
 
 
 _PURGED: Final = frozenset(

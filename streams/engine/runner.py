@@ -98,7 +98,8 @@ async def run(runtime: Runtime, *, grace_s: float = 10.0) -> int:
     log.info("stopping")
     code = 0 if stop.is_set() and runtime.failure is None else 1
     await runtime.stop()
-    _end_process_after(grace_s, code)
+    # Everything that counts is committed by now.
+    end_process_after(grace_s, code, f"Faust did not stop within {grace_s:.0f} s")
     starting.cancel()
     await app.stop()
     for end in ends:
@@ -117,13 +118,24 @@ async def _crash(app: EngineApp) -> None:
     log.error("crashed: %r", app.crash_reason)
 
 
-def _end_process_after(seconds: float, code: int) -> None:
-    """End the process if stopping takes longer; everything that counts is committed by then."""
+def end_process_after(seconds: float, code: int, why: str) -> threading.Timer:
+    """End the process after a time, whatever hangs in it; cancel the timer that is returned to prevent it.
+
+    Parameters
+    ----------
+    seconds
+        From now.
+    code
+        Exit code.
+    why
+        Said when it happens.
+    """
 
     def end() -> None:
-        log.warning("Faust did not stop within %.0f s, ending the process", seconds)
+        log.warning("%s, ending the process", why)
         os._exit(code)
 
     timer = threading.Timer(seconds, end)
     timer.daemon = True
     timer.start()
+    return timer

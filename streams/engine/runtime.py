@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from online_models.errors import CorruptStateError
 from streams.engine.backpressure import Backpressure
-from streams.engine.checkpoint import ClashError, Committer, Work
+from streams.engine.checkpoint import ClashError, Committer
+from streams.engine.checkpointer import Checkpointer
 from streams.engine.handler import Handler
 from streams.engine.membership import Membership
 from streams.engine.observer import Observer
@@ -17,6 +18,7 @@ from streams.engine.partition import Partition, RecordBatch, TopicPartition
 from streams.engine.restore import RestoreCancelledError, Restorer
 from streams.engine.settings import EngineSettings
 from streams.engine.transport import EngineApp
+from streams.engine.watchdog import Watchdog
 from streams.errors import EngineError, FencedError
 
 log = logging.getLogger(__name__)
@@ -37,7 +39,7 @@ class AgentSpec(NamedTuple):
 
 
 class Runtime:
-    """The engine of one worker; everything here runs in the app's event loop.
+    """The engine of one worker; made in, and running in, the app's event loop.
 
     Parameters
     ----------
@@ -74,23 +76,32 @@ class Runtime:
         self._frozen = True
         self._stopping = False
         self._fenced_in_a_row = 0
-        self._commit_lock = asyncio.Lock()
-        self._backpressure = Backpressure(settings.max_pending_records, settings.max_pending_bytes)
+        self._backpressure = Backpressure(
+            settings.max_pending_records,
+            settings.max_pending_bytes,
+            interval_s=settings.checkpoint_interval_s,
+            slow_s=settings.transaction_timeout_s / 4,
+        )
         self._tasks: set[asyncio.Task[None]] = set()
-        self._commit_thread = ThreadPoolExecutor(1, "commit")
         self._restore_threads = ThreadPoolExecutor(_RESTORE_THREADS, "restore")
-        self._committer = Committer(
-            broker,
-            f"{app.conf.id}-{settings.instance}",
-            transaction_timeout_s=settings.transaction_timeout_s,
-            deadline_s=settings.commit_deadline_s,
-            observer=self.observer,
+        self._checkpointer = Checkpointer(
+            lambda: Committer(
+                broker,
+                f"{app.conf.id}-{settings.instance}",
+                transaction_timeout_s=settings.transaction_timeout_s,
+                deadline_s=settings.commit_deadline_s,
+                observer=self.observer,
+            ),
+            self._backpressure,
+            call_deadline_s=settings.call_deadline_s,
         )
         self._restorer = Restorer(broker, settings.restore_deadline_s, settings.accept_gap, self.observer)
         app.runtime = self
         app.task(self._checkpoints)
         if settings.live_clock:
             app.task(self._ticks)
+        # Not a task of the app: Faust starts those only once its consumer has got somewhere.
+        self._spawn(Watchdog(self, broker, settings).run())
 
     def agent(self, name: str, source: str, changelog: str, handler: Callable[[int], Handler]) -> None:
         """Feed the partitions of `source` to a handler each, whose state lies in `changelog`."""
@@ -125,6 +136,11 @@ class Runtime:
     def ready(self) -> bool:
         """Whether an assignment came and every partition of it is restored."""
         return not self._frozen and self._membership is not None and all(p.opened for p in self.partitions())
+
+    @property
+    def joining(self) -> bool:
+        """Whether the worker waits for the group to admit it, to rebalance or to assign it anew."""
+        return self._frozen or self._membership is None
 
     @property
     def membership(self) -> Membership | None:
@@ -189,10 +205,7 @@ class Runtime:
 
     async def _restore(self, partition: Partition) -> None:
         try:
-            # A commit of our own in flight must have a known outcome first: no fence helps against oneself.
-            async with self._commit_lock:
-                if not self._committer.is_open:
-                    await self._in_commit_thread(self._committer.open)
+            await self._checkpointer.open()
             if partition.dropped:
                 return
             loop = asyncio.get_running_loop()
@@ -287,35 +300,21 @@ class Runtime:
     # -- checkpoints --------------------------------------------------------------------------------------
 
     async def _checkpoints(self) -> None:
-        pause = self.settings.checkpoint_interval_s
         while not self._stopping:
-            await self._backpressure.wait_until_full(pause)
-            began = time.monotonic()
+            await self._backpressure.wait_until_due()
             if not self._frozen:
                 await self.checkpoint()
-            pause = max(self.settings.checkpoint_interval_s, time.monotonic() - began)
 
     async def checkpoint(self) -> None:
         """Commit what moved since the last checkpoint, in one transaction."""
-        async with self._commit_lock:
-            membership = self._membership
-            moved = [p for p in self.partitions() if p.opened and p.moved]
-            if not moved or membership is None:
-                self._backpressure.taken()
-                return
-            try:
-                work = [
-                    Work(p.source, p.changelog, p.take_outputs(), p.handler.dirty_rows(), p.position)
-                    for p in moved
-                ]
-                self._backpressure.taken()
-                await self._in_commit_thread(self._committer.commit, work, membership)
-            except FencedError as error:
-                self._fenced(error)
-            except Exception as error:  # noqa: BLE001  # a checkpoint that cannot be written ends the worker
-                self.fail(error)
-            else:
-                self._fenced_in_a_row = 0
+        try:
+            committed = await self._checkpointer.checkpoint(lambda: (self._membership, self.partitions()))
+        except FencedError as error:
+            self._fenced(error)
+        except Exception as error:  # noqa: BLE001  # a checkpoint that cannot be written ends the worker
+            self.fail(error)
+        else:
+            self._fenced_in_a_row = 0 if committed else self._fenced_in_a_row
 
     async def _last_checkpoint(self, deadline_s: float, occasion: str) -> None:
         """Checkpoint within a deadline; after it everything is dropped, the commit goes on under its lock.
@@ -327,9 +326,6 @@ class Runtime:
         if late:
             log.warning("no checkpoint within %.0f s at %s", deadline_s, occasion)
             self._drop_all()
-
-    async def _in_commit_thread(self, call: Callable[..., None], *args: object) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._commit_thread, call, *args)
 
     def _fenced(self, error: FencedError) -> None:
         """Drop everything and wait for the next assignment; a clash of instance names ends the worker."""
@@ -389,6 +385,5 @@ class Runtime:
         self._drop_all()
         for task in list(self._tasks):
             task.cancel()
-        self._commit_thread.shutdown(wait=False, cancel_futures=True)
         self._restore_threads.shutdown(wait=False, cancel_futures=True)
-        self._committer.close()
+        self._checkpointer.close()

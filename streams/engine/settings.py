@@ -15,6 +15,11 @@ class EngineSettings:
         Shortest time between two transactions; longer when a commit takes longer.
     transaction_timeout_s, commit_deadline_s, restore_deadline_s, revoke_deadline_s, stop_deadline_s
         When the broker, a commit, a restore, a checkpoint at revocation and a stop are given up.
+    call_deadline_s
+        When one call of the Kafka client counts as hanging and the client is replaced.
+    join_deadline_s, stall_deadline_s
+        When a worker that the group does not admit, and a partition that does not move on though its log
+        does, end the worker.
     max_pending_records, max_pending_bytes
         Applied records, and bytes of outputs, above which applying waits for the next checkpoint.
     accept_gap
@@ -30,6 +35,9 @@ class EngineSettings:
     restore_deadline_s: float = 60.0
     revoke_deadline_s: float = 20.0
     stop_deadline_s: float = 15.0
+    call_deadline_s: float = 30.0
+    join_deadline_s: float = 180.0
+    stall_deadline_s: float = 120.0
     max_pending_records: int = 50_000
     max_pending_bytes: int = 64 * 1024 * 1024
     accept_gap: bool = False

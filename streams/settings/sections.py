@@ -134,6 +134,14 @@ class Engine(Section):
         "20s", "Longest last checkpoint when partitions move away.", at_least="100ms"
     )
     stop_deadline: timedelta = period("20s", "Longest time a worker takes to stop.", at_least="100ms")
+    join_deadline: timedelta = period(
+        "3m", "Longest wait for the group to admit this worker; after it the worker ends.", at_least="10s"
+    )
+    stall_deadline: timedelta = period(
+        "2m",
+        "Longest time a partition may stand still while its log goes on; after it the worker ends.",
+        at_least="10s",
+    )
     max_pending_rows: int = setting(
         200_000, "Rows and outputs waiting for a checkpoint at which reading pauses.", at_least=1
     )
@@ -152,6 +160,11 @@ class Engine(Section):
         super().__post_init__()
         if not self.group:
             raise InvalidParameterError("group must not be empty")
+        if self.join_deadline <= self.rebalance_timeout:
+            raise InvalidParameterError(
+                f"join_deadline ({in_words(self.join_deadline)}) must be above "
+                f"rebalance_timeout ({in_words(self.rebalance_timeout)})"
+            )
         if self.revoke_deadline >= self.rebalance_timeout:
             raise InvalidParameterError(
                 f"revoke_deadline ({in_words(self.revoke_deadline)}) must be below "

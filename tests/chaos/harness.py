@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-from confluent_kafka import KafkaError, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from tests.chaos.counting import TOPICS
 from tests.chaos.processes import Workers
@@ -33,13 +33,14 @@ class Topology:
         The broker.
     directory
         For logs and lock files.
-    partitions
+    partitions, replication
         Of every topic.
     """
 
     bootstrap: str
     directory: Path
     partitions: int = 4
+    replication: int = 1
     seed: int = 7
     group: str = field(default_factory=lambda: f"c{uuid.uuid4().hex[:8]}")
     faults: list[tuple[str, str]] = field(default_factory=list)
@@ -51,12 +52,19 @@ class Topology:
         self.truth_items: collections.Counter[str] = collections.Counter()
         self.workers = Workers(self.directory, self._command)
         self._names = 0
+        self.enough = threading.Event()
+        """Set it to end the feeding."""
         self._random = random.Random(self.seed)
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         compact = {"cleanup.policy": "compact", "segment.ms": "10000", "min.cleanable.dirty.ratio": "0.05"}
         created = admin.create_topics(
             [
-                NewTopic(f"{self.group}-{t}", self.partitions, 1, config=compact if "changelog" in t else {})
+                NewTopic(
+                    f"{self.group}-{t}",
+                    self.partitions,
+                    self.replication,
+                    config=compact if "changelog" in t else {},
+                )
                 for t in TOPICS
             ]
         )
@@ -74,6 +82,10 @@ class Topology:
             name = f"w{self._names}"
         self.workers.start(name)
         return name
+
+    def holds_partitions(self, name: str) -> bool:
+        """Whether a worker has restored a partition since it started."""
+        return " restored " in (self.directory / f"{name}.log").read_text(errors="replace")
 
     def pick(self) -> str:
         """Return a running worker at random."""
@@ -95,6 +107,8 @@ class Topology:
         )  # fmt: skip
         began = time.monotonic()
         for index in range(events):
+            if self.enough.is_set():
+                break
             number, self.sent = self.sent, self.sent + 1
             user = f"u{int(self._random.paretovariate(1)) % 300}"
             item = f"i{int(self._random.paretovariate(1)) % 200}"
@@ -124,6 +138,19 @@ class Topology:
         return thread
 
     # -- what came of it
+
+    def length(self, topic: str) -> int:
+        """Return the offsets written to a topic so far, those of commits included."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        asked = [TopicPartition(f"{self.group}-{topic}", p) for p in range(self.partitions)]
+        until = time.monotonic() + 60
+        while True:
+            ends = admin.list_offsets(dict.fromkeys(asked, OffsetSpec.latest()), request_timeout=5)
+            try:
+                return sum(future.result(6).offset for future in ends.values())
+            except (KafkaException, TimeoutError):  # leaders are being elected
+                if time.monotonic() > until:
+                    raise
 
     def read(self, topic: str) -> list[Row]:
         """Read a whole topic up to its end, committed records only."""

@@ -14,6 +14,7 @@ from confluent_kafka import Message
 
 from online_models.admission import ROW_PREFIX as ADMISSION_ROWS
 from online_models.churn.labels import ExampleBatch
+from online_models.events import hash_ids
 from online_models.items.pairs import PairBatch
 from streams import topics
 from streams.encode import read_dead_letter

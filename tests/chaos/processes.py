@@ -10,6 +10,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
+_NOISE = ("rdkafka#", " INFO faust", "Heartbeat failed for group", "Marking the coordinator dead")
+_LIBRARY = ("/concurrent/", "/asyncio/", "/threading.py", "/mode/", "<frozen ")
+
+
+def _told(dump: str) -> str:
+    """Return a dump of threads without those that wait for work, and without the library's part of a stack."""
+    threads = [
+        thread for thread in dump.split("\n\n") if "in _worker\n" not in thread.split("\n", 2)[1] + "\n"
+    ]
+    lines = "\n".join(threads).splitlines()
+    return "\n".join(line for line in lines if not any(frame in line for frame in _LIBRARY))
+
 
 def _outside() -> dict[str, str]:
     """Return this process's environment without the developer's own settings."""
@@ -127,12 +139,18 @@ class Workers:
         """Return where the threads of every worker stand, and the ends of the logs of all there ever were."""
         for name in self.alive():
             self.go_on(name)
+        words = [self.tail(log.stem, lines) for log in sorted(self.directory.glob("*.log"))]
+        ends = {name: self.log(name).stat().st_size for name in self.alive()}
+        for name in ends:
             self._processes[name].send_signal(signal.SIGUSR1)
         time.sleep(1)  # the dumps are written meanwhile; this is a report of a failure
-        return "\n".join(self.tail(log.stem, lines) for log in sorted(self.directory.glob("*.log")))
+        for name, end in ends.items():
+            dump = self.log(name).read_bytes()[end:].decode(errors="replace")
+            words.append(f"-- threads of {name}\n{_told(dump)}")
+        return "\n".join(words)
 
     def tail(self, name: str, lines: int = 60) -> str:
         """Return the end of a worker's log, without what clients say of every attempt to connect."""
         text = self.log(name).read_text(errors="replace").splitlines()
-        told = [line for line in text if "rdkafka#" not in line and " INFO faust" not in line]
+        told = [line for line in text if not any(noise in line for noise in _NOISE)]
         return "\n".join([f"-- {name}", *told[-lines:]])

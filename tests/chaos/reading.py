@@ -47,7 +47,7 @@ def partitions(client: Consumer, topic: str) -> list[int]:
 def records(
     bootstrap: str, topic: str, isolation: str = COMMITTED, starts: dict[int, int] | None = None
 ) -> Iterator[Message]:
-    """Yield the records of a topic, each partition in its order, until every end was reached.
+    """Yield the records of a topic, each partition in its order and up to an end that it had meanwhile.
 
     Parameters
     ----------
@@ -65,7 +65,6 @@ def records(
             for message in client.consume(5_000, 0.2):
                 if message.error() is None:
                     moved = time.monotonic()
-                    ended.discard(message.partition())
                     yield message
                 elif message.error().code() == KafkaError._PARTITION_EOF:
                     ended.add(message.partition())

@@ -180,6 +180,10 @@ class KafkaServer:
     def start(self) -> None:
         """Start it, on the data and port it had, and return when it answers."""
         self.launch()
+        self.wait()
+
+    def wait(self) -> None:
+        """Return when it answers."""
         until = time.monotonic() + START.total_seconds()
         while not self._answers():
             if not self.pid or time.monotonic() > until:

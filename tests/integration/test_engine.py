@@ -1,169 +1,24 @@
 """The engine on real brokers, one situation of its contract at a time."""
 
 import asyncio
-import logging
 import threading
-import uuid
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import Producer, TopicPartition
 
-from streams.engine.checkpoint import Committer, Work
+from streams.engine.checkpoint import Work
 from streams.engine.group import leave
 from streams.engine.handler import Output, Record
 from streams.engine.membership import Membership
-from streams.engine.observer import Observer
-from streams.engine.partition import TopicPartition as Source
 from streams.engine.probe import check_alone, probe
 from streams.engine.restore import POSITION_KEY, encode_position
-from streams.engine.runner import create_app
-from streams.engine.runtime import Runtime
-from streams.engine.settings import EngineSettings
-from streams.errors import CommitError, EngineError, FencedError, PositionLostError
+from streams.errors import BrokerUnavailableError, EngineError, PositionLostError
 from tests.chaos.counting import Items
+from tests.integration.bench import Bench, counts, only, until
+from tests.integration.kafka import KafkaServer
 
 pytestmark = pytest.mark.timeout(240)
-
-
-class Counts(Observer):
-    """Remembers what the engine reported."""
-
-    def __init__(self) -> None:
-        self.commits = self.aborts = self.restores = self.rewinds = self.fences = self.gaps = 0
-        self.fetches = 0
-
-    def committed(self, seconds, partitions, rows, outputs, size) -> None:
-        self.commits += 1
-
-    def aborted(self, reason) -> None:
-        self.aborts += 1
-
-    def restored(self, source, rows, seconds) -> None:
-        self.restores += 1
-
-    def rewound(self, source) -> None:
-        self.rewinds += 1
-
-    def fenced(self, reason) -> None:
-        self.fences += 1
-
-    def gap_accepted(self, source, records) -> None:
-        self.gaps += records
-
-    def lag(self, source, records) -> None:
-        self.fetches += 1
-
-
-class Bench:
-    """One agent that counts `mid` by key, in this process, on a broker."""
-
-    def __init__(self, bootstrap: str, directory: Path) -> None:
-        self.bootstrap, self.directory = bootstrap, directory
-        self.group = f"e{uuid.uuid4().hex[:8]}"
-        self.config = {"bootstrap.servers": bootstrap, "logger": logging.getLogger("librdkafka")}
-        self.admin = AdminClient(self.config)
-        self.runtimes: list[Runtime] = []
-        self.create("mid", "iout", "dlq", "items-changelog")
-
-    def create(self, *names: str, **config: str) -> None:
-        made = self.admin.create_topics([NewTopic(f"{self.group}-{n}", 1, 1, config=config) for n in names])
-        for future in made.values():
-            future.result(30)
-
-    def send(self, count: int, first: int = 0) -> None:
-        producer = Producer(self.config)
-        for number in range(first, first + count):
-            producer.produce(f"{self.group}-mid", b"%d" % number, f"i{number % 7}", 0)
-        assert producer.flush(30) == 0
-
-    async def start(self, handler=None, *, instance: str = "a", **settings) -> Runtime:
-        app = create_app(
-            self.group,
-            f"kafka://{self.bootstrap}",
-            instance=instance,
-            datadir=self.directory,
-            session_timeout_s=6.0,
-        )
-        runtime = Runtime(app, EngineSettings(instance, **settings), self.config, observer=Counts())
-        runtime.agent(
-            "items",
-            f"{self.group}-mid",
-            f"{self.group}-items-changelog",
-            handler or (lambda p: Items(self.group, p, 1)),
-        )
-        self.runtimes.append(runtime)
-        await app.start()
-        return runtime
-
-    async def stop(self, runtime: Runtime) -> None:
-        if runtime in self.runtimes:
-            self.runtimes.remove(runtime)
-            await runtime.stop()
-            await asyncio.wait_for(runtime.app.stop(), 30)
-
-    def outputs(self) -> list[bytes]:
-        return self.values("iout")
-
-    def values(self, topic: str) -> list[bytes]:
-        consumer = Consumer(
-            {
-                **self.config,
-                "group.id": "check",
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-            }
-        )
-        consumer.assign([TopicPartition(f"{self.group}-{topic}", 0, 0)])
-        values: list[bytes] = []
-        while True:
-            message = consumer.poll(10)
-            assert message is not None, f"{topic} could not be read to its end"
-            if message.error() is not None:
-                consumer.close()
-                return values
-            values.append(message.value())
-
-    def end(self, topic: str = "mid") -> int:
-        consumer = Consumer({**self.config, "group.id": "check"})
-        try:
-            return consumer.get_watermark_offsets(TopicPartition(f"{self.group}-{topic}", 0), 10)[1]
-        finally:
-            consumer.close()
-
-
-async def until(condition, what: str, deadline_s: float = 90) -> None:
-    async with asyncio.timeout(deadline_s):
-        while not condition():
-            await asyncio.sleep(0.02)
-
-
-@pytest.fixture
-async def bench(broker, tmp_path) -> AsyncIterator[Bench]:
-    made = Bench(broker.bootstrap_servers, tmp_path)
-    yield made
-    for runtime in list(made.runtimes):
-        await made.stop(runtime)
-
-
-@pytest.fixture
-async def on_kafka(kafka_broker, tmp_path) -> AsyncIterator[Bench]:
-    made = Bench(kafka_broker.bootstrap_servers, tmp_path)
-    yield made
-    for runtime in list(made.runtimes):
-        await made.stop(runtime)
-
-
-def counts(runtime: Runtime) -> Counts:
-    assert isinstance(runtime.observer, Counts)
-    return runtime.observer
-
-
-def only(runtime: Runtime):
-    (partition,) = runtime.partitions()
-    return partition
 
 
 class TestReading:
@@ -281,14 +136,14 @@ class TestApplying:
         runtime = await bench.start()
         await until(lambda: runtime.ready, "readiness")
         inside, go_on = threading.Event(), threading.Event()
-        commit = runtime._committer.commit
+        commit = runtime._checkpointer._committer.commit
 
         def held(work: Sequence[Work], membership: Membership) -> None:
             inside.set()
             assert go_on.wait(30)
             commit(work, membership)
 
-        runtime._committer.commit = held
+        runtime._checkpointer._committer.commit = held
         bench.send(30)
         await until(inside.is_set, "a commit in flight")
         first = only(runtime)
@@ -303,69 +158,6 @@ class TestApplying:
         assert len(set(bench.outputs())) == len(bench.outputs()) == 30
 
 
-class TestCommitting:
-    async def test_an_oversize_record_stops_the_worker_with_topic_and_reason(self, bench):
-        class Huge(Items):
-            def apply(self, records: Sequence[Record]) -> Sequence[Output]:
-                return [Output(f"{self.group}-iout", 0, b"k", bytes(12_000_000))]
-
-        bench.send(1)
-        runtime = await bench.start(lambda p: Huge(bench.group, p, 1))
-        await until(runtime.failed.is_set, "a refusal")
-        assert isinstance(runtime.failure, CommitError)
-        assert f"{bench.group}-iout" in str(runtime.failure)
-        assert "too large" in str(runtime.failure)
-
-    async def test_a_record_larger_than_its_topic_takes_stops_the_worker(self, on_kafka):
-        bench = on_kafka
-        bench.create("small", **{"max.message.bytes": "2000"})
-
-        class Large(Items):
-            def apply(self, records: Sequence[Record]) -> Sequence[Output]:
-                return [Output(f"{self.group}-small", 0, b"k", uuid.uuid4().bytes * 1000)]
-
-        bench.send(1)
-        runtime = await bench.start(lambda p: Large(bench.group, p, 1))
-        await until(runtime.failed.is_set, "a refusal")
-        assert isinstance(runtime.failure, CommitError)
-        assert "-small" in str(runtime.failure)
-        assert bench.values("items-changelog") == [], "nothing of the transaction may show"
-
-    def test_a_generation_that_has_passed_cannot_commit(self, on_kafka):
-        bench = on_kafka
-        committer = Committer(bench.config, f"{bench.group}-x")
-        work = [
-            Work(Source(f"{bench.group}-mid", 0), f"{bench.group}-items-changelog", (), [(b"k", b"v")], 1)
-        ]
-        with pytest.raises(FencedError):
-            committer.commit(work, Membership(bench.group, None, 7, "nobody"))
-        assert bench.values("items-changelog") == []
-
-    def test_without_a_valid_membership_nothing_is_tried(self, bench):
-        committer = Committer(bench.config, f"{bench.group}-x")
-        with pytest.raises(FencedError, match="no valid membership"):
-            committer.commit([], Membership(bench.group, None, -1, ""))
-        assert not committer.is_open
-
-    async def test_two_workers_with_one_instance_name_end_with_one_that_names_the_clash(self, on_kafka):
-        """Lock files prevent this on one host; between hosts the broker's fences do."""
-        first = await on_kafka.start(instance="same")
-        await until(lambda: first.ready, "readiness")
-        second = await on_kafka.start(instance="same")
-        on_kafka.send(10)
-        sent = [10]
-
-        def clashed() -> bool:
-            on_kafka.send(1, first=sent[0])  # work, so that both try to commit
-            sent[0] += 1
-            return first.failed.is_set() or second.failed.is_set()
-
-        await until(clashed, "a clash", 90)
-        failure = first.failure or second.failure
-        assert isinstance(failure, EngineError)
-        assert "'same' is used by another worker" in str(failure)
-
-
 class TestProbe:
     def test_the_embedded_broker_is_good_for_one_worker(self, embedded_broker, tmp_path):
         bench = Bench(embedded_broker.bootstrap_servers, tmp_path)
@@ -378,6 +170,16 @@ class TestProbe:
         bench = Bench(kafka_broker.bootstrap_servers, tmp_path)
         found = probe(bench.config, f"{bench.group}-mid", f"{bench.group}-probe")
         assert found.workers == "any number of workers"
+
+    @pytest.mark.kafka
+    def test_a_cluster_whose_transaction_log_cannot_be_made_is_waited_for_with_a_deadline(
+        self, kafka_or_skip, tmp_path
+    ):
+        """Three replicas asked of one broker: its transaction coordinator never becomes ready."""
+        with KafkaServer(tmp_path / "kafka", {"transaction.state.log.replication.factor": "3"}) as server:
+            bench = Bench(server.bootstrap_servers, tmp_path)
+            with pytest.raises(BrokerUnavailableError, match="transactions could not be tried"):
+                probe(bench.config, f"{bench.group}-mid", f"{bench.group}-probe", deadline_s=1.0)
 
 
 class TestOnlyWorker:

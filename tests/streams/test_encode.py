@@ -113,7 +113,14 @@ class TestDeadLetters:
 
     def test_headers_are_read_back(self):
         said = read_dead_letter(dead_letter(self.RECORD, Reject("not_json", "broken"), "events", 3))
-        assert said == ("not_json", "broken", "events", 3, 1042, 1_772_360_100_250)
+        assert said == ("not_json", "broken", "events", 3, 1042, 1_772_360_100_250, "")
+
+    def test_an_exception_leaves_its_traceback(self):
+        with pytest.raises(ZeroDivisionError) as raised:
+            _ = 1 // 0
+        told = read_dead_letter(dead_letter(self.RECORD, Reject("poison", "x"), "events", 3, raised.value))
+        assert told.traceback.startswith("Traceback (most recent call last)")
+        assert told.traceback.endswith("ZeroDivisionError: integer division or modulo by zero\n")
 
     def test_a_second_rejection_replaces_the_first(self):
         once = dead_letter(self.RECORD, Reject("not_json", "broken"), "events", 3)
