@@ -106,6 +106,7 @@ def set_up_logging(level: str) -> None:
     if level != "debug":
         for handler in logging.getLogger().handlers:
             handler.addFilter(_is_news)
+            handler.addFilter(_Sparingly())
         for name in _NOISY:
             logging.getLogger(name).setLevel(logging.WARNING)
     else:

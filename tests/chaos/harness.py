@@ -3,32 +3,24 @@
 import collections
 import json
 import random
-import signal
-import subprocess
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
-from streams.engine.restore import POSITION_KEY, decode_position
 from tests.chaos.counting import TOPICS
+from tests.chaos.processes import Workers
+from tests.chaos.reading import records
+from tests.chaos.standing import Agent, standing
+from tests.integration.shop import wait_until
 
 Row = tuple[int, int, bytes | None, bytes | None]
-
-
-def wait_until(condition: Callable[[], bool], deadline_s: float, what: str) -> None:
-    """Poll a condition; fail with `what` when it does not hold before the deadline."""
-    until = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < until, f"{what} not within {deadline_s:.0f} s"
-        time.sleep(0.05)
 
 
 @dataclass
@@ -51,7 +43,6 @@ class Topology:
     replication: int = 1
     seed: int = 7
     group: str = field(default_factory=lambda: f"c{uuid.uuid4().hex[:8]}")
-    workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     faults: list[tuple[str, str]] = field(default_factory=list)
     sent: int = 0
     undelivered: list[str] = field(default_factory=list)
@@ -59,6 +50,7 @@ class Topology:
     def __post_init__(self) -> None:
         self.truth_users: collections.Counter[str] = collections.Counter()
         self.truth_items: collections.Counter[str] = collections.Counter()
+        self.workers = Workers(self.directory, self._command)
         self._names = 0
         self.enough = threading.Event()
         """Set it to end the feeding."""
@@ -79,92 +71,31 @@ class Topology:
         for future in created.values():
             future.result(30)
 
-    # -- workers
+    def _command(self, name: str) -> list[str | Path]:
+        command = [sys.executable, "-m", "tests.chaos.counting", self.bootstrap, self.group, name]
+        return [*command, self.directory / name, str(self.partitions)]
 
     def start(self, name: str | None = None) -> str:
+        """Start a worker under a name, a new one unless given."""
         if name is None:
             self._names += 1
             name = f"w{self._names}"
-        with (self.directory / f"{name}.log").open("ab") as output:
-            self.workers[name] = subprocess.Popen(
-                [sys.executable, "-m", "tests.chaos.counting", self.bootstrap, self.group, name,
-                 str(self.directory / name), str(self.partitions)],
-                stdout=output, stderr=output, cwd=Path(__file__).parents[2], start_new_session=True,
-            )  # fmt: skip
+        self.workers.start(name)
         return name
 
     def holds_partitions(self, name: str) -> bool:
         """Whether a worker has restored a partition since it started."""
         return " restored " in (self.directory / f"{name}.log").read_text(errors="replace")
 
-    def alive(self) -> list[str]:
-        return [name for name, process in self.workers.items() if process.poll() is None]
-
     def pick(self) -> str:
-        return self._random.choice(self.alive())
-
-    def kill(self, name: str) -> None:
-        process = self.workers.pop(name)
-        process.kill()
-        process.wait(10)
-
-    def terminate(self, name: str, deadline_s: float = 45) -> int:
-        process = self.workers.pop(name)
-        process.send_signal(signal.SIGTERM)
-        return process.wait(deadline_s)
-
-    def freeze(self, name: str, seconds: float) -> None:
-        process = self.workers[name]
-        process.send_signal(signal.SIGSTOP)
-        time.sleep(seconds)  # the length of the freeze is the fault, nothing is waited for
-        process.send_signal(signal.SIGCONT)
-
-    def close(self) -> None:
-        for process in self.workers.values():
-            if process.poll() is None:
-                process.send_signal(signal.SIGCONT)
-                process.kill()
-            process.wait(10)
-        self.workers.clear()
+        """Return a running worker at random."""
+        return self._random.choice(self.workers.alive())
 
     def last_words(self) -> str:
         """Return how far every partition is, where the workers' threads stand, and the ends of their logs."""
-        for name in self.alive():
-            self.workers[name].send_signal(signal.SIGUSR1)
-        time.sleep(1)  # the dumps are written meanwhile; this is a report of a failure
-        tails = [self.standing()]
-        for name in self.workers:
-            lines = (self.directory / f"{name}.log").read_text(errors="replace").splitlines()
-            told = [line for line in lines if "rdkafka#" not in line and " INFO faust" not in line]
-            tails.append("\n".join([f"-- {name}", *told[-60:]]))
-        return "\n".join(tails)
-
-    def standing(self) -> str:
-        """Return position and log ends of every source partition."""
-        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "standing"})
-        stable = Consumer(
-            {"bootstrap.servers": self.bootstrap, "group.id": "standing", "isolation.level": "read_committed"}
-        )
-        lines = []
-        for source, changelog in (("ev", "users-changelog"), ("mid", "items-changelog")):
-            positions = {
-                partition: decode_position(value)
-                for partition, _, key, value in self.read(changelog)
-                if key == POSITION_KEY and value is not None
-            }
-            for p in range(self.partitions):
-                tp = TopicPartition(f"{self.group}-{source}", p)
-                end, lso = (c.get_watermark_offsets(tp, 10)[1] for c in (consumer, stable))
-                lines.append(f"{source}[{p}]: position {positions.get(p)}, stable end {lso}, end {end}")
-        consumer.close()
-        stable.close()
-        return "\n".join(lines)
-
-    def supervise(self) -> None:
-        """Start workers again that ended by themselves, as a supervisor does."""
-        for name in [name for name in self.workers if name not in self.alive()]:
-            self.workers.pop(name)
-            self.start(name)
+        agents = [("ev", "users-changelog"), ("mid", "items-changelog")]
+        named = [Agent(*(f"{self.group}-{topic}" for topic in agent)) for agent in agents]
+        return f"{standing(self.bootstrap, self.group, named)}\n{self.workers.last_words()}"
 
     # -- events
 
@@ -221,25 +152,10 @@ class Topology:
                 if time.monotonic() > until:
                     raise
 
-    def read(self, topic: str, isolation: str = "read_committed") -> list[Row]:
-        """Read a whole topic up to an end that it had meanwhile."""
-        consumer = Consumer(
-            {"bootstrap.servers": self.bootstrap, "group.id": f"check-{uuid.uuid4().hex}",
-             "isolation.level": isolation, "enable.partition.eof": True, "enable.auto.commit": False}
-        )  # fmt: skip
-        consumer.assign([TopicPartition(f"{self.group}-{topic}", p, 0) for p in range(self.partitions)])
-        rows: list[Row] = []
-        ended: set[int] = set()
-        until = time.monotonic() + 60
-        while len(ended) < self.partitions:
-            assert time.monotonic() < until, f"{topic} could not be read to its end"
-            for message in consumer.consume(5000, 0.5):
-                if message.error() is None:
-                    rows.append((message.partition(), message.offset(), message.key(), message.value()))
-                elif message.error().code() == KafkaError._PARTITION_EOF:
-                    ended.add(message.partition())
-        consumer.close()
-        return rows
+    def read(self, topic: str) -> list[Row]:
+        """Read a whole topic up to its end, committed records only."""
+        found = records(self.bootstrap, f"{self.group}-{topic}")
+        return [(m.partition(), m.offset(), m.key(), m.value()) for m in found]
 
     def wait_for_outputs(self, deadline_s: float = 200) -> None:
         """Wait until every event has come out of the second agent; restart workers that died meanwhile."""
@@ -248,7 +164,7 @@ class Topology:
 
         def done() -> bool:
             assert not self.undelivered, f"{len(self.undelivered)} events lost: {self.undelivered[0]}"
-            self.supervise()
+            self.workers.supervise()
             seen = len(self.read("iout"))
             if seen != progress[0]:
                 progress[:] = [seen, time.monotonic()]
@@ -256,7 +172,7 @@ class Topology:
             assert quiet_s < 120, f"stuck at {seen} of {expected} outputs\n{self.last_words()}"
             return seen >= expected
 
-        wait_until(done, deadline_s, f"{expected} outputs")
+        wait_until(done, f"{expected} outputs", deadline_s)
 
     def check(self) -> None:
         """Compare every output id, every sequence and both states with the truth."""

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.chaos.harness import Topology, wait_until
+from tests.chaos.harness import Topology
+from tests.integration.shop import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -19,14 +20,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 def topology(broker, tmp_path) -> Iterator[Topology]:
     made = Topology(broker.bootstrap_servers, tmp_path)
     yield made
-    made.close()
+    made.workers.close()
 
 
 @pytest.fixture
 def on_kafka(own_kafka_broker, tmp_path) -> Iterator[Topology]:
     made = Topology(own_kafka_broker.bootstrap_servers, tmp_path)
     yield made
-    made.close()
+    made.workers.close()
 
 
 class TestOneWorkerOnEitherBroker:
@@ -34,7 +35,7 @@ class TestOneWorkerOnEitherBroker:
         topology.feed(20_000)
         worker = topology.start()
         topology.wait_for_outputs()
-        assert topology.terminate(worker) == 0
+        assert topology.workers.terminate(worker) == 0
         topology.check()
 
     def test_counting_goes_on_exactly_after_sigterm_and_after_kill_9(self, topology):
@@ -44,13 +45,13 @@ class TestOneWorkerOnEitherBroker:
         for fault in ("kill", "term", "kill", "term"):
             before = topology.sent
             wait_until(
-                lambda since=before: topology.sent > since + harm.randint(1_000, 2_500), 30, "more events"
+                lambda since=before: topology.sent > since + harm.randint(1_000, 2_500), "more events", 30
             )
             if fault == "kill":
-                topology.kill("w1")
+                topology.workers.kill("w1")
             else:
                 # It may still have been importing: then the signal ends it before it has begun.
-                assert topology.terminate("w1") in (0, -signal.SIGTERM)
+                assert topology.workers.terminate("w1") in (0, -signal.SIGTERM)
             topology.start("w1")
         feeding.join()
         topology.wait_for_outputs()
@@ -64,7 +65,7 @@ class TestOneWorkerOnEitherBroker:
         dead = topology.read("dlq")
         assert len(dead) == 3
         assert all(b'"poison"' in (value or b"") for _, _, _, value in dead)
-        assert topology.terminate(worker) == 0
+        assert topology.workers.terminate(worker) == 0
 
 
 @pytest.mark.kafka
@@ -83,8 +84,8 @@ class TestManyWorkersOnKafka:
                 lambda since=before: (
                     on_kafka.sent > since + harm.randint(1_000, 3_000) or not feeding.is_alive()
                 ),
-                60,
                 "more events",
+                60,
             )
             self.do(kind, on_kafka, own_kafka_broker, harm)
         feeding.join()
@@ -94,25 +95,25 @@ class TestManyWorkersOnKafka:
 
     @staticmethod
     def do(kind: str, topology: Topology, broker, harm: random.Random) -> None:
-        topology.supervise()
-        if kind == "add" and len(topology.alive()) >= 3:
+        topology.workers.supervise()
+        if kind == "add" and len(topology.workers.alive()) >= 3:
             kind = "kill"
-        if kind == "remove" and len(topology.alive()) <= 1:
+        if kind == "remove" and len(topology.workers.alive()) <= 1:
             kind = "kill"
         name = topology.pick()
         match kind:
             case "kill":
-                topology.kill(name)
+                topology.workers.kill(name)
                 topology.start(name)
             case "term":
-                topology.terminate(name)
+                topology.workers.terminate(name)
                 topology.start(name)
             case "freeze":
-                topology.freeze(name, harm.uniform(7, 10))
+                topology.workers.freeze(name, harm.uniform(7, 10))
             case "add":
                 name = topology.start()
             case "remove":
-                topology.terminate(name)
+                topology.workers.terminate(name)
             case "broker":
                 broker.kill()
                 broker.start()

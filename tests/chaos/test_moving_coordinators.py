@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.chaos.harness import Topology, wait_until
+from tests.chaos.harness import Topology
 from tests.integration.kafka_cluster import KafkaCluster
+from tests.integration.shop import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.kafka, pytest.mark.timeout(600)]
 
@@ -26,11 +27,11 @@ def test_brokers_of_a_cluster_are_killed_one_after_the_other(kafka_or_skip, tmp_
             topology.wait_for_outputs(300)
             topology.check()
         finally:
-            topology.close()
+            topology.workers.close()
 
 
 def grow(topology: Topology) -> None:
     """Wait until the second agent has put out more."""
     before = topology.length("iout")
-    topology.supervise()
-    wait_until(lambda: topology.length("iout") > before + 1_000, 180, "1,000 more outputs")
+    topology.workers.supervise()
+    wait_until(lambda: topology.length("iout") > before + 1_000, "1,000 more outputs", 180)

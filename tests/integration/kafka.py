@@ -115,6 +115,10 @@ def _format(work: Path) -> None:
     subprocess.run([*java, *arguments], cwd=work, check=True, capture_output=True, timeout=300)
 
 
+def _urls(listeners: Mapping[str, str]) -> str:
+    return ",".join(f"{name}://{address}" for name, address in listeners.items())
+
+
 def _lines(properties: Mapping[str, str]) -> str:
     return "".join(f"{name}={value}\n" for name, value in properties.items())
 
@@ -139,16 +143,27 @@ class KafkaServer:
             "PLAINTEXT": ("PLAINTEXT", self.bootstrap_servers),
             "CONTROLLER": ("PLAINTEXT", f"{HOST}:{free_port()}"),
         }
+        self._advertised: dict[str, str] = {}
 
-    def add_listener(self, name: str, protocol: str) -> str:
-        """Add a listener, before the first start, and return its address."""
+    def add_listener(self, name: str, protocol: str, advertised: str | None = None) -> str:
+        """Add a listener, before the first start, and return its address.
+
+        Clients that come by it are told to go on at `advertised`, so that something may stand between.
+        """
         self._listeners[name] = (protocol, f"{HOST}:{free_port()}")
+        if advertised is not None:
+            self._advertised[name] = advertised
         return self._listeners[name][1]
 
     @property
     def bootstrap_servers(self) -> str:
         """Address for clients; the same after a restart."""
         return f"{HOST}:{self._port}"
+
+    @property
+    def data(self) -> Path:
+        """Where its log lies, a directory for every partition."""
+        return self.directory / "data"
 
     @property
     def pid(self) -> int:
@@ -189,6 +204,10 @@ class KafkaServer:
             self._process.kill()
             self._process = None
 
+    def is_running(self) -> bool:
+        """Return whether the process lives; it ends by itself when it cannot write its log."""
+        return self._process is not None and self._process.is_running()
+
     def stop(self) -> None:
         """End it cleanly."""
         if self._process is not None:
@@ -214,16 +233,17 @@ class KafkaServer:
             return file
         self.directory.mkdir(parents=True, exist_ok=True)
         Path(self.directory, "log4j2.xml").write_text(_LOGGING)
-        listeners = [f"{name}://{address}" for name, (_, address) in self._listeners.items()]
+        listeners = {name: address for name, (_, address) in self._listeners.items()}
+        advertised = {name: address for name, address in listeners.items() if name != "CONTROLLER"}
         protocols = [f"{name}:{protocol}" for name, (protocol, _) in self._listeners.items()]
         properties = _PROPERTIES | {
             "controller.quorum.voters": f"1@{self._listeners['CONTROLLER'][1]}",
-            "listeners": ",".join(listeners),
-            "advertised.listeners": ",".join(text for text in listeners if "CONTROLLER" not in text),
+            "listeners": _urls(listeners),
+            "advertised.listeners": _urls(advertised | self._advertised),
             "listener.security.protocol.map": ",".join(protocols),
-            "log.dirs": str(self.directory / "data"),
+            "log.dirs": str(self.data),
             **self._overrides,
         }
         file.write_text(_lines(properties))
-        shutil.copytree(formatted(), self.directory / "data")
+        shutil.copytree(formatted(), self.data)
         return file
