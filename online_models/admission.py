@@ -209,7 +209,7 @@ class Admission:
             if value is None:
                 self._rows.get(hour, {}).pop(number, None)
             elif len(value) % 8:
-                raise CorruptStateError(f"row {key!r} has {len(value)} bytes, expected a multiple of 8")
+                raise CorruptStateError(f"row {key!r} has {len(value)} bytes, expected a multiple of 8", key)
             else:
                 self._rows.setdefault(hour, {})[number] = np.frombuffer(value, "<u8").astype(np.uint64)
 
@@ -276,4 +276,4 @@ def _parse_key(key: bytes) -> tuple[int, int]:
         hour, number = key.removeprefix(ROW_PREFIX).split(b":")
         return int(hour), int(number)
     except ValueError as error:
-        raise CorruptStateError(f"{key!r} is not a row of the dedupe window") from error
+        raise CorruptStateError(f"{key!r} is not a row of the dedupe window", key) from error

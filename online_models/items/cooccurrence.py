@@ -2,31 +2,29 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from online_models.errors import CorruptStateError
 from online_models.events import Int64s, hash_id
 from online_models.items.decay import ForwardDecay
 from online_models.items.names import NAME_KEY, Names
 from online_models.items.neighbours import NeighbourRow
 from online_models.items.pairs import PairBatch
 from online_models.items.publishing import Throttle, neighbour_rows
+from online_models.items.rows import item_layout, lately_decay, weight_decay
 from online_models.items.settings import CooccurrenceSettings
 from online_models.items.slots import (
     BACKWARD,
     FORWARD,
-    WEIGHTS,
     PairUpdates,
     count_pairs,
 )
+from online_models.journal import Journal
+from online_models.row_format import SCHEMA_ROWS
 from online_models.table import Table
-
-ROW_VERSION: Final = 1
-# The largest steps whose increments, summed over years, stay within float32 and float64.
-_WEIGHT_STEP: Final = 32
-_LATELY_STEP: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +76,12 @@ class CooccurrenceStore:
 
     def __init__(self, settings: CooccurrenceSettings) -> None:
         self.settings = settings
-        self.weight_decay = ForwardDecay(settings.half_life_ms, step=_WEIGHT_STEP)
-        self.lately_decay = ForwardDecay(settings.lately_half_life_ms, step=_LATELY_STEP)
-        self._table = Table(_row_dtype(settings.slots), version=ROW_VERSION)
+        self.weight_decay = weight_decay(settings.half_life_ms)
+        self.lately_decay = lately_decay(settings.lately_half_life_ms)
+        self._table = Table(item_layout(settings))
         self._row_of: dict[int, int] = {}
         self._names = Names()
+        self._journal = Journal()
         self._throttle = Throttle(settings)
         self._now_ms = 0
         self.changes = 0
@@ -159,7 +158,7 @@ class CooccurrenceStore:
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows changed since the last call, encoded, and count them as clean."""
-        return [*self._names.dirty_rows(), *self._table.dirty_rows()]
+        return self._journal.seal([*self._names.dirty_rows(), *self._table.dirty_rows()])
 
     def restore(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Load rows as `dirty_rows` returns them; a later row of a key replaces an earlier one.
@@ -167,15 +166,17 @@ class CooccurrenceStore:
         Raises
         ------
         CorruptStateError
-            When a row has another version or was written with another number of slots.
+            When a row cannot be loaded; it names its key.
         """
         items: list[tuple[bytes, bytes | None]] = []
         names: list[tuple[bytes, bytes | None]] = []
-        for row in rows:
+        for row in self._journal.open(rows):
             if row[0].startswith(NAME_KEY):
                 names.append(row)
-            elif not row[0].startswith(b"\0"):
+            elif row[0][:1] != b"\0" or row[0].startswith(SCHEMA_ROWS):
                 items.append(row)
+            else:
+                raise CorruptStateError(f"row {row[0]!r} is of no kind that this release knows", row[0])
         self._names.restore(names)
         self._table.restore(items)
 
@@ -265,22 +266,3 @@ class CooccurrenceStore:
         self._names.sweep(
             np.unique(np.concatenate((rows["partner"].ravel(), rows["hash"], rows["category"])))
         )
-
-
-def _row_dtype(slots: int) -> np.dtype[np.void]:
-    return np.dtype(
-        [
-            ("hash", "<u8"),
-            ("category", "<u8"),
-            ("touches", "<i8"),
-            ("last_ms", "<i8"),
-            ("price", "<f8"),
-            ("popularity", "<f8"),
-            ("lately", "<f8"),
-            ("epoch", "<i4"),
-            ("lately_epoch", "<i4"),
-            ("used", "<i8"),
-            ("partner", "<u8", (slots,)),
-            ("weights", "<f4", (slots, WEIGHTS)),
-        ]
-    )
