@@ -174,7 +174,7 @@ class Layout:
         for version in range(source.version, self.schema.version):
             if version not in self.upgrades:
                 raise CorruptStateError(
-                    f"version {version} can no longer be read, only {self.schema.version}"
+                    f"rows of version {version} cannot be read, only of version {self.schema.version}"
                 )
         if source.version == self.schema.version:
             self._check_names(source)
