@@ -217,7 +217,7 @@ class Admission:
             if value is None:
                 self._rows.get(bucket, {}).pop(number, None)
             elif len(value) % 8:
-                raise CorruptStateError(f"row {key!r} has {len(value)} bytes, expected a multiple of 8")
+                raise CorruptStateError(f"row {key!r} has {len(value)} bytes, expected a multiple of 8", key)
             else:
                 self._rows.setdefault(bucket, {})[number] = np.frombuffer(value, "<u8").astype(np.uint64)
 
@@ -301,5 +301,5 @@ def _parse_key(key: bytes) -> tuple[Bucket, int]:
         hour, number, *part = map(int, key.removeprefix(ROW_PREFIX).split(b":"))
         (of_hour,) = part or (0,)
     except ValueError as error:
-        raise CorruptStateError(f"{key!r} is not a row of the dedupe window") from error
+        raise CorruptStateError(f"{key!r} is not a row of the dedupe window", key) from error
     return (hour, of_hour), number

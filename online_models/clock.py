@@ -3,6 +3,7 @@
 A tick at T runs once an event later than T is seen, and before that event is applied.
 """
 
+import operator
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -102,15 +103,19 @@ class PartitionClock:
         return snapshots.pack("clock", 1, {"now": self.now_ms, "next_tick": self.next_tick_ms})
 
     def unpack(self, data: bytes) -> None:
-        """Take over a state returned by `pack`.
+        """Take over a state returned by `pack`; the next tick moves on to this clock's grid.
 
         Raises
         ------
         CorruptStateError
             When the bytes are something else.
         """
-        state = snapshots.unpack("clock", 1, data)
-        self.now_ms, self.next_tick_ms = state["now"], state["next_tick"]
+        with snapshots.reading("clock"):
+            state = snapshots.unpack("clock", 1, data)
+            self.now_ms, self.next_tick_ms = (
+                operator.index(state["now"]),
+                self._ceil(operator.index(state["next_tick"])),
+            )
 
     def _ticks(self, before_ms: int, next_due: Callable[[], int]) -> Iterator[int]:
         while (tick_ms := self._ceil(max(self.next_tick_ms, next_due()))) < before_ms:

@@ -6,6 +6,9 @@ KeepstreamError
 └── (streams.errors adds the errors of settings, topics, brokers and the engine)
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class KeepstreamError(Exception):
     """Base of every error that Keepstream raises on purpose."""
@@ -16,4 +19,34 @@ class InvalidParameterError(KeepstreamError, ValueError):
 
 
 class CorruptStateError(KeepstreamError):
-    """A state row or a model snapshot cannot be loaded; the message names which and why."""
+    """A state row or a model snapshot cannot be loaded; the message names which and why.
+
+    Parameters
+    ----------
+    message
+        What is wrong.
+    key
+        Key of the row, as it is in the log, where there is one: readers of the log find its offset by it.
+    """
+
+    def __init__(self, message: str, key: bytes | None = None) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+@contextmanager
+def blame(key: bytes) -> Iterator[None]:
+    """Let a row that cannot be loaded be known by its key.
+
+    Examples
+    --------
+    >>> with blame(b"ann"):
+    ...     raise CorruptStateError("too short")
+    Traceback (most recent call last):
+        ...
+    online_models.errors.CorruptStateError: row b'ann': too short
+    """
+    try:
+        yield
+    except CorruptStateError as error:
+        raise CorruptStateError(f"row {key!r}: {error}", key) from error

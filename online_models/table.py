@@ -12,23 +12,22 @@ import numpy.typing as npt
 
 from online_models.errors import CorruptStateError, InvalidParameterError
 from online_models.events import Int64s
+from online_models.layout import Layout
+from online_models.row_format import SCHEMA_ROWS, RowFormat
 
-_HEADER: Final = [("version", "<u2"), ("size", "<u4")]
 _DOUBLING_LIMIT: Final = 65_536
 
 
 class Table:
-    """Rows of one dtype under string keys.
+    """Rows of one layout under string keys.
 
     The live part of `rows` is ``rows[:size]``; rows of removed keys are zeroed and used again. Take `rows`
     anew after `intern` and `restore`: a growing table moves to a larger array.
 
     Parameters
     ----------
-    dtype
-        Fields of a row; fixed-size numbers only.
-    version
-        Version of the row's meaning, 0 to 65535, written before every row; other versions are refused.
+    layout
+        Fields of a row, and how rows of earlier releases and other settings become such rows.
     capacity
         Rows to make room for at first.
 
@@ -39,30 +38,27 @@ class Table:
 
     Examples
     --------
-    >>> table = Table(np.dtype([("count", "<i8")]), version=1)
+    >>> from online_models.layout import Schema
+    >>> layout = Layout(Schema(np.dtype([("count", "<i8")])))
+    >>> table = Table(layout)
     >>> rows, created = table.intern(["ann", "bob", "ann"])
     >>> rows.tolist(), created.tolist()
     ([0, 1, 0], [0, 1])
     >>> table.rows["count"][rows[0]] += 5
     >>> table.touch(rows[:1])
-    >>> copy = Table(table.dtype, version=1)
+    >>> copy = Table(layout)
     >>> copy.restore(table.dirty_rows())
     >>> copy.rows["count"][copy.get("ann")]
     np.int64(5)
     """
 
-    def __init__(self, dtype: np.dtype[np.void], *, version: int, capacity: int = 1024) -> None:
-        if dtype.hasobject or dtype.names is None:
-            raise InvalidParameterError(f"dtype must have fields of fixed-size numbers, got {dtype}")
-        if not 0 <= version < 65_536:
-            raise InvalidParameterError(f"version must be 0 to 65535, got {version}")
+    def __init__(self, layout: Layout, *, capacity: int = 1024) -> None:
         if capacity < 1:
             raise InvalidParameterError(f"capacity must be at least 1, got {capacity}")
-        self.dtype = dtype
-        self.version = version
+        self.dtype = layout.schema.dtype
         self.size = 0
-        self.rows: npt.NDArray[Any] = np.zeros(capacity, dtype)
-        self._stored = np.dtype([*_HEADER, ("row", dtype)])
+        self.rows: npt.NDArray[Any] = np.zeros(capacity, self.dtype)
+        self._format = RowFormat(layout)
         self._index: dict[str, int] = {}
         self._keys: list[str | None] = []
         self._free: list[int] = []
@@ -163,20 +159,17 @@ class Table:
         Returns
         -------
         list
-            Pairs of the key in UTF-8 and the row's bytes behind a header of version and size; None marks a
-            removed key.
+            Pairs of the key in UTF-8 and the row as bytes; None marks a removed key. The first rows ever
+            written come behind one that describes their fields.
         """
         changed: list[tuple[bytes, bytes | None]] = [(key.encode(), None) for key in self._removed]
         self._removed.clear()
         rows = np.flatnonzero(self._dirty[: self.size])
-        self._dirty[rows] = False
-        stored = np.empty(rows.size, self._stored)
-        stored["version"] = self.version
-        stored["size"] = self.dtype.itemsize
-        stored["row"] = self.rows[rows]
-        blob, step = stored.tobytes(), self._stored.itemsize
-        for place, row in enumerate(rows.tolist()):
-            changed.append((self.key_of(row).encode(), blob[place * step : (place + 1) * step]))
+        if rows.size:
+            self._dirty[rows] = False
+            changed += self._format.schema_rows()
+            keys = [self.key_of(row).encode() for row in rows.tolist()]
+            changed += zip(keys, self._format.encode(self.rows[rows]), strict=True)
         return changed
 
     def restore(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
@@ -185,46 +178,35 @@ class Table:
         Parameters
         ----------
         rows
-            Pairs as `dirty_rows` returns them. Loaded rows count as clean.
+            Pairs as `dirty_rows` returns them. Loaded rows count as clean, also those of earlier releases:
+            they are written in the present layout when they change.
 
         Raises
         ------
         CorruptStateError
-            When a row has another version or size; the message names its key.
+            When a row cannot be loaded; it names its key. Nothing of these rows has been loaded then.
         """
         latest = dict(rows)
+        for key in [key for key in latest if key.startswith(SCHEMA_ROWS)]:
+            description = latest.pop(key)
+            if description is not None:
+                self._format.take_schema(key, description)
         values = list(latest.values())
+        gone: list[str] = []
         if None in values:
-            for key in compress(latest, [value is None for value in values]):
-                self._forget(key.decode())
+            gone = _names(list(compress(latest, [value is None for value in values])))
             latest = {key: value for key, value in latest.items() if value is not None}
-            values = list(latest.values())
-        if not latest:
-            return
-        stored = self._decode(list(latest), values)
-        places, _ = self.intern([key.decode() for key in latest])
-        self.rows[places] = stored["row"]
+        found = [value for value in latest.values() if value is not None]
+        names = _names(list(latest))
+        decoded = self._format.decode(list(latest), found) if found else self.rows[:0]
+        for name in gone:
+            self._forget(name)
+        places, _ = self.intern(names)
+        self.rows[places] = decoded
         self._dirty[places] = False
         if self._removed:
-            for key in latest:
-                self._removed.pop(key.decode(), None)
-
-    def _decode(self, keys: list[bytes], values: list[bytes | None]) -> npt.NDArray[Any]:
-        step = self._stored.itemsize
-        lengths = np.fromiter(map(len, values), np.int64, len(values))  # type: ignore[arg-type]  # no None left
-        if (wrong := np.flatnonzero(lengths != step)).size:
-            at = int(wrong[0])
-            raise CorruptStateError(f"row {keys[at]!r} has {lengths[at]} bytes, expected {step}")
-        stored = np.frombuffer(b"".join(values), self._stored)  # type: ignore[arg-type]  # no None left
-        good = (stored["version"] == self.version) & (stored["size"] == self.dtype.itemsize)
-        if (wrong := np.flatnonzero(~good)).size:
-            at = int(wrong[0])
-            version, size = int(stored["version"][at]), int(stored["size"][at])
-            raise CorruptStateError(
-                f"row {keys[at]!r} has version {version} and {size} bytes, "
-                f"expected version {self.version} and {self.dtype.itemsize} bytes"
-            )
-        return stored
+            for name in names:
+                self._removed.pop(name, None)
 
     def _forget(self, key: str) -> None:
         self.remove(key)
@@ -255,3 +237,10 @@ class Table:
         dirty = np.zeros(larger, np.bool_)
         dirty[:capacity] = self._dirty
         self._dirty = dirty
+
+
+def _names(keys: list[bytes]) -> list[str]:
+    try:
+        return list(map(bytes.decode, keys))
+    except UnicodeDecodeError as error:
+        raise CorruptStateError(f"row {error.object!r} has a key that is no text", error.object) from error

@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -13,6 +13,24 @@ log = logging.getLogger(__name__)
 
 Rows = Sequence[tuple[bytes, bytes | None]]
 """Records of a compacted topic in log order: key, and value or None for a tombstone."""
+
+
+class _Chunk(NamedTuple):
+    """Rows of a topic, and the partition and offset of each."""
+
+    rows: list[tuple[bytes, bytes | None]]
+    places: list[tuple[int, int]]
+
+
+class Refused(NamedTuple):
+    """A row that could not be taken over, by its place among those handed over, and why."""
+
+    place: int
+    reason: str
+
+
+Sink = Callable[[Rows], Sequence[Refused] | None]
+"""Takes rows over and returns those it could not; what it knew before stays."""
 
 _CHUNK: Final = 2_000
 _POLL_S: Final = 0.1
@@ -29,11 +47,19 @@ class BroadcastReader:
         confluent-kafka settings that reach the broker.
     sinks
         What takes the rows of a topic; called in the event loop, in log order within a partition.
+    on_refused
+        Told the topic of every row that a sink could not take over; its place is logged.
     """
 
-    def __init__(self, config: Mapping[str, Any], sinks: Mapping[str, Callable[[Rows], None]]) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        sinks: Mapping[str, Sink],
+        on_refused: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._config = dict(config)
         self._sinks = dict(sinks)
+        self._on_refused = on_refused
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = threading.Event()
         self._waiting = threading.BoundedSemaphore(_CHUNKS_WAITING)
@@ -77,6 +103,7 @@ class BroadcastReader:
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",
                 "enable.partition.eof": True,
+                "check.crcs": True,
                 "fetch.wait.max.ms": 50,
             }
         )
@@ -106,15 +133,18 @@ class BroadcastReader:
     def _step(
         self, consumer: Consumer, ends: Mapping[tuple[str, int], int], behind: set[tuple[str, int]]
     ) -> int:
-        chunks: dict[str, list[tuple[bytes, bytes | None]]] = {}
+        chunks: dict[str, _Chunk] = {}
         for message in consumer.consume(_CHUNK, _POLL_S):
             error = message.error()
             tp = (str(message.topic()), int(message.partition() or 0))
             if error is None:
                 key = message.key()
+                offset = int(message.offset() or 0)
                 if key is not None:
-                    chunks.setdefault(tp[0], []).append((key, message.value()))
-                reached = int(message.offset() or 0) + 1
+                    chunk = chunks.setdefault(tp[0], _Chunk([], []))
+                    chunk.rows.append((key, message.value()))
+                    chunk.places.append((tp[1], offset))
+                reached = offset + 1
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # librdkafka's name for it
                 reached = int(message.offset() or 0)
             elif error.fatal():
@@ -123,11 +153,11 @@ class BroadcastReader:
                 continue
             if reached >= ends[tp]:
                 behind.discard(tp)
-        for topic, rows in chunks.items():
-            self._hand_over(self._sinks[topic], rows)
-        return sum(map(len, chunks.values()))
+        for topic, chunk in chunks.items():
+            self._hand_over(topic, chunk)
+        return sum(len(chunk.rows) for chunk in chunks.values())
 
-    def _hand_over(self, sink: Callable[[Rows], None], rows: Rows) -> None:
+    def _hand_over(self, topic: str, chunk: _Chunk) -> None:
         """Pass rows to the event loop, waiting while it has too many of them to take."""
         while not self._waiting.acquire(timeout=_POLL_S):
             if self._stopping.is_set():
@@ -135,11 +165,24 @@ class BroadcastReader:
 
         def take() -> None:
             try:
-                sink(rows)
+                for refused in self._sinks[topic](chunk.rows) or ():
+                    self._refuse(topic, chunk, refused)
             finally:
                 self._waiting.release()
 
         self._call_in_loop(take)
+
+    def _refuse(self, topic: str, chunk: _Chunk, refused: Refused) -> None:
+        self._on_refused(topic)
+        partition, offset = chunk.places[refused.place]
+        log.error(
+            "%s[%d]: row at offset %d, key %r, is refused, what it would replace stays: %s",
+            topic,
+            partition,
+            offset,
+            chunk.rows[refused.place][0],
+            refused.reason,
+        )
 
     def _hand_over_ready(self, seconds: float, rows: int) -> None:
         log.info("broadcast topics read: %d rows in %.2f s", rows, seconds)

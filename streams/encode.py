@@ -6,9 +6,11 @@ Every `encode_*` function returns one pair of key and value per document, in ord
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
+from zlib import crc32
 
 import msgspec
 
+from online_models.churn.scorer import SNAPSHOT_VERSION
 from online_models.errors import CorruptStateError, InvalidParameterError
 from online_models.events import Reject
 from streams.engine.handler import Record
@@ -112,6 +114,31 @@ def encode_snapshot(document: ModelSnapshot) -> KeyValue:
     if read(ModelSnapshot, pair[1]).state != document.state:
         raise InvalidParameterError(f"state of {document.model_version} holds a value that JSON cannot carry")
     return pair
+
+
+def sealed(document: ModelSnapshot) -> ModelSnapshot:
+    """Return a snapshot with its checksum: a digit that changed on its way would else be another weight."""
+    plain = msgspec.structs.replace(document, checksum=0)
+    return msgspec.structs.replace(plain, checksum=crc32(_ENCODER.encode(plain)))
+
+
+def read_snapshot(value: bytes) -> ModelSnapshot:
+    """Return a model snapshot that `encode_snapshot` has written.
+
+    Raises
+    ------
+    CorruptStateError
+        If the value is something else, is damaged, or is of a newer release.
+    """
+    document = read(ModelSnapshot, value)
+    if document.format > SNAPSHOT_VERSION:
+        raise CorruptStateError(
+            f"{document.model_version} is of a newer release: format {document.format}, "
+            f"this one reads up to {SNAPSHOT_VERSION}"
+        )
+    if document.checksum and sealed(document).checksum != document.checksum:
+        raise CorruptStateError(f"{document.model_version} is damaged: its checksum does not fit")
+    return document
 
 
 def read(kind: type[Document], value: bytes) -> Document:

@@ -7,12 +7,13 @@ KeepstreamError
 ├── SourceError                an input file cannot be read
 └── EngineError
     ├── PositionLostError      the log does not hold the committed position
+    ├── CorruptChangelogError  a row of a changelog cannot be loaded; a CorruptStateError too
     ├── FencedError            the group or another producer has taken over
     ├── CommitError            a transaction that cannot succeed (too large, not authorised)
     └── StalledError           the worker stands still though there is work
 """
 
-from online_models.errors import KeepstreamError
+from online_models.errors import CorruptStateError, KeepstreamError
 
 
 class SettingsError(KeepstreamError):
@@ -37,6 +38,10 @@ class EngineError(KeepstreamError):
 
 class PositionLostError(EngineError):
     """The log does not hold the committed position: retention passed it, or the broker lost its tail."""
+
+
+class CorruptChangelogError(EngineError, CorruptStateError):
+    """A changelog cannot be loaded; the message names topic, partition, and offset and key of the row."""
 
 
 class FencedError(EngineError):

@@ -49,8 +49,12 @@ def cooccurrence_settings(settings: Settings) -> CooccurrenceSettings:
 
 def trainer_settings(settings: Settings) -> TrainerSettings:
     """Return the settings of the trainer."""
+    horizon_ms = milliseconds(settings.churn.horizon)
     return TrainerSettings(
-        min_labels=settings.churn.min_labels, daily_budget=int(settings.alerts.alert_budget)
+        min_labels=settings.churn.min_labels,
+        daily_budget=int(settings.alerts.alert_budget),
+        horizon_ms=horizon_ms,
+        hazard_step_ms=min(milliseconds(settings.churn.hazard_step), horizon_ms),
     )
 
 

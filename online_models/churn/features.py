@@ -12,7 +12,7 @@ from online_models.churn.settings import DAY_MS, UserSettings
 from online_models.events import KIND, Floats
 
 FEATURES_VERSION: Final = 1
-"""Goes up whenever a feature is added, removed or changes its meaning."""
+"""Goes up when a feature keeps its name and changes its meaning; the others are told apart by name."""
 
 Features32 = npt.NDArray[np.float32]
 

@@ -6,17 +6,19 @@ releasing returns at once and churns late would teach the model a false base rat
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import numpy as np
 
-from online_models import snapshots
+from online_models import format_1, snapshots
 from online_models.churn.features import FEATURE_NAMES, FEATURES_VERSION, Features32
+from online_models.churn.landmark_rows import landmark_layout, slot_of
 from online_models.churn.settings import UserSettings
 from online_models.clock import NEVER
 from online_models.errors import CorruptStateError
 from online_models.events import Int8s, Int64s, UInt64s
+from online_models.layout import carry
 from online_models.table import Table
 
 CHURN: Final = 0
@@ -80,12 +82,13 @@ class ExampleBatch:
                 "landmark_ms": self.landmark_ms,
                 "matured_ms": self.matured_ms,
                 "subject": self.subject,
+                "names": FEATURE_NAMES,
             },
         )
 
     @classmethod
     def unpack(cls, data: bytes) -> Self:
-        """Return the examples that `pack` wrote.
+        """Return the examples that `pack` wrote, the features by their names: one that it lacked is 0.
 
         Raises
         ------
@@ -93,13 +96,13 @@ class ExampleBatch:
             When the bytes are something else, or of another version.
         """
         content = snapshots.unpack("examples", FEATURES_VERSION, data)
-        try:
+        with snapshots.reading("examples"):
+            names = tuple(content.pop("names", format_1.FEATURES))
             batch = cls(**content)
-        except TypeError as error:
-            raise CorruptStateError(f"examples have other columns: {sorted(content)}") from error
-        if batch.features.shape != (len(batch), len(FEATURE_NAMES)):
-            raise CorruptStateError(f"examples have features of shape {batch.features.shape}")
-        return batch
+            if batch.features.shape != (len(batch), len(names)):
+                raise CorruptStateError(f"examples have features of shape {batch.features.shape}")
+            axes, wanted = [names], [FEATURE_NAMES]
+            return replace(batch, features=carry(batch.features, axes, wanted, [len(FEATURE_NAMES)]))
 
     @classmethod
     def concat(cls, batches: Sequence[Self]) -> Self:
@@ -135,16 +138,7 @@ class PendingLabels:
 
     def __init__(self, settings: UserSettings) -> None:
         self._settings = settings
-        slots = settings.landmark_slots
-        dtype = np.dtype(
-            [
-                ("landmark_ms", "<i8", (slots,)),
-                ("back_ms", "<i8", (slots,)),
-                ("hazard_done", "?", (slots,)),
-                ("features", "<f4", (slots, len(FEATURE_NAMES))),
-            ]
-        )
-        self._table = Table(dtype, version=FEATURES_VERSION)
+        self._table = Table(landmark_layout(settings))
         self._due: Int64s = np.full(self._table.rows.size, NEVER)
         self._hash: UInt64s = np.zeros(self._table.rows.size, np.uint64)
 
@@ -174,7 +168,7 @@ class PendingLabels:
         rows, _ = self._table.intern(subjects)
         self._make_room()
         state = self._table.rows
-        slot = now_ms // self._settings.landmark_interval_ms % self._settings.landmark_slots
+        slot = slot_of(now_ms, self._settings.landmark_slots, self._settings.landmark_interval_ms)
         state["landmark_ms"][rows, slot] = now_ms
         state["back_ms"][rows, slot] = 0
         state["hazard_done"][rows, slot] = False
@@ -256,9 +250,18 @@ class PendingLabels:
         return [(ROW_PREFIX + key, value) for key, value in self._table.dirty_rows()]
 
     def restore(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Load rows as `dirty_rows` returns them."""
+        """Load rows as `dirty_rows` returns them.
+
+        Raises
+        ------
+        CorruptStateError
+            When a row cannot be loaded; it names its key.
+        """
         start = len(ROW_PREFIX)
-        self._table.restore((key[start:], value) for key, value in rows)
+        try:
+            self._table.restore((key[start:], value) for key, value in rows)
+        except CorruptStateError as error:
+            raise CorruptStateError(f"landmarks: {error}", ROW_PREFIX + (error.key or b"")) from error
 
     def restored(self, hash_of: Callable[[str], int]) -> None:
         """Finish loading.

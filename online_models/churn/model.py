@@ -5,6 +5,7 @@ by itself. Each probability is taken before its label is learned: the measures a
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any, Final, Self
 
 import numpy as np
@@ -12,7 +13,6 @@ from river import linear_model, optim, preprocessing, utils
 
 from online_models.churn.drift import Adwin
 from online_models.churn.features import FEATURE_NAMES, Features32
-from online_models.errors import CorruptStateError
 from online_models.events import Floats
 
 LEARNING_RATE: Final = 0.05
@@ -124,27 +124,29 @@ class LabelModel:
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Return the model that `state` described; it goes on learning bit for bit as that one would.
 
-        Raises
-        ------
-        CorruptStateError
-            When it was made for other features.
+        Features go by their names: what was learned of one that is no longer computed is left out, and a new
+        one starts from nothing, with weight 0.
         """
-        if state["features"] != list(FEATURE_NAMES):
-            raise CorruptStateError("the churn model was made for other features than this version computes")
         model = cls(state["learning_rate"])
         model.learned, model.positives = state["learned"], state["positives"]
         model.drifts, model.skipped = state["drifts"], state["skipped"]
         model._loss_sum = state["loss_sum"]
         model._losses = Adwin.from_state(state["losses"])
-        model._scaler.counts.update(state["counts"])
-        model._scaler.means.update(state["means"])
-        model._scaler.vars.update(state["vars"])
+        model._scaler.counts.update(_known(state["counts"]))
+        model._scaler.means.update(_known(state["means"]))
+        model._scaler.vars.update(_known(state["vars"]))
         # River has no public way to set these; the round-trip test guards them.
-        model._regression._weights = utils.VectorDict(state["weights"])  # noqa: SLF001
+        model._regression._weights = utils.VectorDict(_known(state["weights"]))  # noqa: SLF001
         model._regression.intercept = state["intercept"]
-        model._optimizer.g2.update(state["gradients"])
+        model._optimizer.g2.update(_known(state["gradients"]))
         model._optimizer.n_iterations = state["steps"]
         return model
+
+    def ask_anew(self) -> None:
+        """Keep the weights as a start for labels of another question, and count and measure from nothing."""
+        self.learned = self.positives = self.drifts = self.skipped = 0
+        self._loss_sum, self._losses = 0.0, Adwin()
+        self._optimizer.g2.clear()
 
     def _watch(self, loss: float) -> None:
         self._loss_sum += loss
@@ -152,3 +154,7 @@ class LabelModel:
             self.drifts += 1
             for name in self._optimizer.g2:
                 self._optimizer.g2[name] *= _FORGET
+
+
+def _known(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: values[name] for name in FEATURE_NAMES if name in values}

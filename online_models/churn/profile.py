@@ -1,5 +1,6 @@
 """All users of one event partition: their rows, sessions, checks, pending labels and alerts."""
 
+import operator
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -14,13 +15,16 @@ from online_models.churn.effects import Collected, ForgetReason, Forgotten, User
 from online_models.churn.ingest import apply_events
 from online_models.churn.labels import ROW_PREFIX as LABEL_ROWS
 from online_models.churn.labels import PendingLabels
-from online_models.churn.rows import VERSION, user_dtype
+from online_models.churn.rows import user_layout
 from online_models.churn.schedule import Schedule, last_seen_ms
 from online_models.churn.scorer import ChurnScorer
 from online_models.churn.settings import UserSettings
 from online_models.clock import PartitionClock
+from online_models.errors import CorruptStateError, blame
 from online_models.events import EVENT_NAMES, KIND, EventBatch, Int64s, hash_id
 from online_models.items.histories import Histories
+from online_models.journal import Journal
+from online_models.row_format import SCHEMA_ROWS
 from online_models.table import Table
 
 CLOCK_ROW: Final = b"\0clock"
@@ -43,7 +47,7 @@ class UserStore:
     def __init__(self, settings: UserSettings) -> None:
         self.settings = settings
         self.clock = PartitionClock(settings.tick_ms)
-        self._table = Table(user_dtype(settings), version=VERSION)
+        self._table = Table(user_layout(settings))
         self._labels = PendingLabels(settings)
         self._admission = Admission(
             allowed_lateness_ms=settings.allowed_lateness_ms,
@@ -52,6 +56,7 @@ class UserStore:
         )
         self._checker = Checker(settings)
         self._schedule = Schedule(settings, self._table.rows.size)
+        self._journal = Journal()
         self._clock_dirty = False
 
     def __len__(self) -> int:
@@ -166,7 +171,7 @@ class UserStore:
                 "alerts": self._checker.policy.sent,
             }
             changed.append((CLOCK_ROW, snapshots.pack("users-clock", 1, state)))
-        return changed
+        return self._journal.seal(changed)
 
     def restore(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Load rows as `dirty_rows` returns them, in log order; call `restored` after the last.
@@ -179,9 +184,9 @@ class UserStore:
         users: list[tuple[bytes, bytes | None]] = []
         labels: list[tuple[bytes, bytes | None]] = []
         ids: list[tuple[bytes, bytes | None]] = []
-        for row in rows:
+        for row in self._journal.open(rows):
             key = row[0]
-            if key[:1] != b"\0":
+            if key[:1] != b"\0" or key.startswith(SCHEMA_ROWS):
                 users.append(row)
             elif key.startswith(LABEL_ROWS):
                 labels.append(row)
@@ -189,6 +194,8 @@ class UserStore:
                 ids.append(row)
             elif key == CLOCK_ROW and row[1] is not None:
                 self._restore_clock(row[1])
+            else:
+                raise CorruptStateError(f"row {key!r} is of no kind that this release knows", key)
         self._table.restore(users)
         self._labels.restore(labels)
         self._admission.restore(ids)
@@ -202,10 +209,14 @@ class UserStore:
         self._labels.restored(hash_id)
 
     def _restore_clock(self, data: bytes) -> None:
-        state = snapshots.unpack("users-clock", 1, data)
-        self.clock.unpack(state["clock"])
-        self._admission.latest_ms = state["latest_ms"]
-        self._checker.policy.day, self._checker.policy.sent = state["alert_day"], state["alerts"]
+        with blame(CLOCK_ROW), snapshots.reading("users-clock"):
+            state = snapshots.unpack("users-clock", 1, data)
+            self.clock.unpack(state["clock"])
+            policy = self._checker.policy
+            names = ("latest_ms", "alert_day", "alerts")
+            self._admission.latest_ms, policy.day, policy.sent = (
+                operator.index(state[name]) for name in names
+            )
 
     def _admit(self, events: EventBatch, start: int, stop: int, found: Collected) -> None:
         cut = slice(start, stop)

@@ -1,11 +1,13 @@
 """The layout of a user's row, and what it grows by with each event."""
 
 import math
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from online_models import format_1
 from online_models.churn.settings import DAY_MS, UserSettings
 from online_models.clock import NEVER
 from online_models.events import (
@@ -18,9 +20,12 @@ from online_models.events import (
     Int8s,
     Int64s,
 )
+from online_models.layout import Layout, Schema
 from online_models.sessions import SessionCut
 
 VERSION: Final = 1
+"""Goes up when a field keeps its name and changes its meaning (`ANCHOR_MS` is part of that), together with an
+upgrade in `user_layout`. Fields, events, counters and half-lives that come or go need no new version."""
 
 HALF_LIVES_DAYS: Final = (1, 7, 30, 90)
 DECAYED: Final = ("sessions", "activity", "views", "carts", "purchases", "spend")
@@ -76,6 +81,17 @@ def user_dtype(settings: UserSettings) -> np.dtype[np.void]:
             ("score_ms", "<i8"),
             ("alert_ms", "<i8"),
         ]
+    )
+
+
+def user_layout(settings: UserSettings) -> Layout:
+    """Return the layout of users' rows; touches and purchases are kept newest first, so rings can be cut."""
+    halves = tuple(f"{days}d" for days in HALF_LIVES_DAYS)
+    labels = {"event_counts": (EVENT_NAMES,), "decayed": (DECAYED, halves)}
+    return Layout(
+        Schema(user_dtype(settings), VERSION, labels),
+        exact=frozenset({"event_counts"}),
+        unnamed=partial(format_1.users, bought_items=settings.bought_items),
     )
 
 

@@ -1,5 +1,6 @@
 """The model as it is broadcast: plain numbers that score all due users with one matrix product."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
@@ -32,6 +33,8 @@ class ChurnScorer:
         Whether enough labels of both classes were learned.
     card
         Measures of the model by name, for people.
+    horizon_ms
+        Horizon of the labels it has learned, 0 where that is not known.
     """
 
     version: int
@@ -41,6 +44,11 @@ class ChurnScorer:
     threshold: float
     ready: bool
     card: Mapping[str, float] = field(default_factory=dict)
+    horizon_ms: int = 0
+
+    def answers(self, horizon_ms: int) -> bool:
+        """Return whether its probabilities are about this horizon."""
+        return self.horizon_ms in (0, horizon_ms)
 
     def score_many(self, features: Features32) -> Floats:
         """Return (n,) probabilities of no activity within the horizon for (n, F) features.
@@ -66,7 +74,7 @@ class ChurnScorer:
         Raises
         ------
         CorruptStateError
-            When the bytes are something else, or were made for other features.
+            When the bytes are something else.
         """
         return cls.from_snapshot(snapshots.unpack("churn-scorer", SNAPSHOT_VERSION, data))
 
@@ -81,25 +89,36 @@ class ChurnScorer:
             "threshold": self.threshold,
             "ready": self.ready,
             "card": dict(self.card),
+            "horizon_ms": self.horizon_ms,
         }
 
     @classmethod
     def from_snapshot(cls, content: Mapping[str, Any]) -> Self:
         """Return the scorer that `to_snapshot` described.
 
+        Features go by their names: a new one has weight 0; one that is no longer computed counts as if every
+        user had its mean.
+
         Raises
         ------
         CorruptStateError
-            When it was made for other features.
+            When it is something else.
         """
-        if list(content.get("features", ())) != list(FEATURE_NAMES):
-            raise CorruptStateError("the churn model was made for other features than this version computes")
-        return cls(
-            version=int(content["version"]),
-            weights=np.array(content["weights"], dtype=np.float64),
-            bias=float(content["bias"]),
-            center=np.array(content["center"], dtype=np.float64),
-            threshold=float(content["threshold"]),
-            ready=bool(content["ready"]),
-            card=dict(content["card"]),
-        )
+        with snapshots.reading("churn-scorer"):
+            names = list(content["features"])
+            weights = dict(zip(names, map(float, content["weights"]), strict=True))
+            center = dict(zip(names, map(float, content["center"]), strict=True))
+            gone = math.fsum(weights[name] * center[name] for name in names if name not in FEATURE_NAMES)
+            scorer = cls(
+                version=int(content["version"]),
+                weights=np.array([weights.get(name, 0.0) for name in FEATURE_NAMES]),
+                bias=float(content["bias"]) + gone,
+                center=np.array([center.get(name, 0.0) for name in FEATURE_NAMES]),
+                threshold=float(content["threshold"]),
+                ready=bool(content["ready"]),
+                card=dict(content["card"]),
+                horizon_ms=int(content.get("horizon_ms", 0)),
+            )
+        if not np.isfinite([*scorer.weights, scorer.bias, *scorer.center, scorer.threshold]).all():
+            raise CorruptStateError("churn-scorer has weights that are no numbers")
+        return scorer

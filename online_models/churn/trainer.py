@@ -2,14 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import index
 from typing import Any, Final
 
 from online_models import snapshots
 from online_models.churn.labels import CHURN, EXAMPLE_KINDS, ExampleBatch
 from online_models.churn.model import LEARNING_RATE, LabelModel
 from online_models.churn.scorer import ChurnScorer
+from online_models.churn.settings import DAY_MS
 from online_models.churn.window import RecentOutcomes
-from online_models.errors import InvalidParameterError
+from online_models.errors import CorruptStateError, InvalidParameterError, blame
+from online_models.journal import Journal
 
 STATE_ROW: Final = b"\0trainer"
 _WINDOW_ROWS: Final = b"\0window:"
@@ -34,6 +37,9 @@ class TrainerSettings:
         Alerts a day that the threshold aims at; None leaves it at 1 half.
     window
         Outcomes kept for the measures and the threshold; a multiple of 256.
+    horizon_ms, hazard_step_ms
+        What the labels of the two models ask for. A model that learned another question starts anew from its
+        weights.
 
     Raises
     ------
@@ -47,6 +53,8 @@ class TrainerSettings:
     publish_growth: float = 0.05
     daily_budget: int | None = 1000
     window: int = 4096
+    horizon_ms: int = 28 * DAY_MS
+    hazard_step_ms: int = 7 * DAY_MS
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "publish_growth"):
@@ -112,7 +120,9 @@ class TrainerStore:
         self._published_at = 0
         self._models = {name: LabelModel(settings.learning_rate) for name in EXAMPLE_KINDS}
         self._windows = {name: RecentOutcomes(settings.window) for name in EXAMPLE_KINDS}
+        self._spans_ms = dict(zip(EXAMPLE_KINDS, (settings.horizon_ms, settings.hazard_step_ms), strict=True))
         self._saved: dict[str, tuple[int, int]] = {}
+        self._journal = Journal()
         self._dirty = False
 
     def apply(self, examples: ExampleBatch) -> TrainerEffects:
@@ -149,6 +159,7 @@ class TrainerStore:
             threshold=0.5 if budget is None else window.threshold_for(budget),
             ready=min(classes) >= self.settings.min_labels,
             card=self.card(),
+            horizon_ms=self.settings.horizon_ms,
         )
 
     def card(self) -> dict[str, float]:
@@ -180,11 +191,12 @@ class TrainerStore:
             "published_at": self._published_at,
             "models": {name: model.state() for name, model in self._models.items()},
             "outcomes": {name: [window.count, window.size] for name, window in self._windows.items()},
+            "spans_ms": self._spans_ms,
         }
         rows: list[tuple[bytes, bytes | None]] = [(STATE_ROW, snapshots.pack("trainer", _VERSION, state))]
         for name, window in self._windows.items():
             rows += window.dirty_rows(_window_prefix(name))
-        return rows
+        return self._journal.seal(rows)
 
     def restore(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Load rows as `dirty_rows` returns them.
@@ -192,14 +204,17 @@ class TrainerStore:
         Raises
         ------
         CorruptStateError
-            When a row cannot be loaded.
+            When a row cannot be loaded; it names its key.
         """
-        for key, value in rows:
-            if key == STATE_ROW and value is not None:
-                self._restore_state(snapshots.unpack("trainer", _VERSION, value))
-            for name, window in self._windows.items():
-                if key.startswith(_window_prefix(name)):
-                    window.restore(_window_prefix(name), [(key, value)])
+        for key, value in self._journal.open(rows):
+            window = next((w for n, w in self._windows.items() if key.startswith(_window_prefix(n))), None)
+            with blame(key), snapshots.reading("trainer"):
+                if window is not None:
+                    window.restore(key[key.rindex(b":") + 1 :], value)
+                elif key == STATE_ROW and value is not None:
+                    self._restore_state(snapshots.unpack("trainer", _VERSION, value))
+                else:
+                    raise CorruptStateError("of no kind that this release knows")
 
     def restored(self) -> None:
         """Finish loading."""
@@ -208,9 +223,17 @@ class TrainerStore:
         self._saved = {}
 
     def _restore_state(self, state: dict[str, Any]) -> None:
-        self.version, self._published_at = state["version"], state["published_at"]
-        self._models = {name: LabelModel.from_state(state["models"][name]) for name in EXAMPLE_KINDS}
-        self._saved = state["outcomes"]
+        models = {name: LabelModel.from_state(state["models"][name]) for name in EXAMPLE_KINDS}
+        saved = {name: (index(count), index(size)) for name, (count, size) in state["outcomes"].items()}
+        published_at = index(state["published_at"])
+        # Releases that kept no spans are taken to have learned what is asked for now.
+        for name, span_ms in state.get("spans_ms", self._spans_ms).items():
+            if span_ms != self._spans_ms[name]:
+                models[name].ask_anew()
+                saved[name] = (0, 0)
+                published_at = 0 if name == EXAMPLE_KINDS[CHURN] else published_at
+        self.version, self._published_at = index(state["version"]), published_at
+        self._models, self._saved = models, saved
 
     def _due(self) -> bool:
         fresh = self._models["churn"].learned - self._published_at

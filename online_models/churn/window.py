@@ -1,6 +1,5 @@
 """The latest probabilities and outcomes of a model, saved in small rows."""
 
-from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
@@ -98,11 +97,24 @@ class RecentOutcomes:
         self._dirty.clear()
         return changed
 
-    def restore(self, prefix: bytes, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Load rows as `dirty_rows` returns them; call `restored` after the last."""
-        for key, value in rows:
-            if value is not None:
-                self._loaded[int(key.removeprefix(prefix))] = value
+    def restore(self, number: bytes, value: bytes | None) -> None:
+        """Load a row as `dirty_rows` returns it; call `restored` after the last.
+
+        Parameters
+        ----------
+        number
+            Its key behind the prefix.
+        value
+            Its bytes.
+
+        Raises
+        ------
+        CorruptStateError
+            When it is something else.
+        """
+        if not number.isdigit() or value is None or len(value) != _ROW * _DTYPE.itemsize:
+            raise CorruptStateError(f"{len(value or b'')} bytes are no row of a window of outcomes")
+        self._loaded[int(number)] = value
 
     def restored(self, count: int, size: int) -> None:
         """Finish loading. A ring saved with another size is not taken over: it fills again soon.
@@ -111,17 +123,11 @@ class RecentOutcomes:
         ----------
         count, size
             As they were when the rows were saved.
-
-        Raises
-        ------
-        CorruptStateError
-            When a row has another size.
         """
         loaded, self._loaded = self._loaded, {}
         if size != self.size:
             return
         self.count = count
-        for number, value in loaded.items():
-            if len(value) != _ROW * _DTYPE.itemsize:
-                raise CorruptStateError(f"row {number} of a window of outcomes has {len(value)} bytes")
+        for number in range(self.size // _ROW):
+            value = loaded.get(number, bytes(_ROW * _DTYPE.itemsize))
             self._ring[number * _ROW : (number + 1) * _ROW] = np.frombuffer(value, _DTYPE)

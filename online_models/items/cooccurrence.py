@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from online_models import snapshots
+from online_models.errors import CorruptStateError
 from online_models.events import Int64s, hash_id
-from online_models.items.counting import ItemCounter, category_codes, item_dtype
+from online_models.items.counting import ItemCounter, category_codes
 from online_models.items.eviction import (
     SWEEP_MS,
     idle_since,
@@ -22,10 +23,12 @@ from online_models.items.names import NAME_KEY, Names
 from online_models.items.neighbours import NeighbourRow
 from online_models.items.pairs import PairBatch
 from online_models.items.publishing import Throttle, neighbour_rows
+from online_models.items.rows import item_layout
 from online_models.items.settings import CooccurrenceSettings
+from online_models.journal import Journal
+from online_models.row_format import SCHEMA_ROWS
 from online_models.table import Table
 
-ROW_VERSION: Final = 1
 CLOCK_ROW: Final = b"\0clock"
 
 
@@ -84,9 +87,10 @@ class CooccurrenceStore:
     def __init__(self, settings: CooccurrenceSettings) -> None:
         self.settings = settings
         self._counter = ItemCounter(settings)
-        self._table = Table(item_dtype(settings.slots), version=ROW_VERSION)
+        self._table = Table(item_layout(settings))
         self._row_of: dict[int, int] = {}
         self._names = Names()
+        self._journal = Journal()
         self._throttle = Throttle(settings)
         self._now_ms = 0
         self._clock_dirty = False
@@ -231,7 +235,7 @@ class CooccurrenceStore:
         if self._clock_dirty:
             self._clock_dirty = False
             changed.append((CLOCK_ROW, snapshots.pack("items-clock", 1, {"now": self._now_ms})))
-        return changed
+        return self._journal.seal(changed)
 
     def restore(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Load rows as `dirty_rows` returns them; a later row of a key replaces an earlier one.
@@ -239,17 +243,22 @@ class CooccurrenceStore:
         Raises
         ------
         CorruptStateError
-            When a row has another version or was written with another number of slots.
+            When a row cannot be loaded; it names its key.
         """
         items: list[tuple[bytes, bytes | None]] = []
         names: list[tuple[bytes, bytes | None]] = []
-        for row in rows:
+        for row in self._journal.open(rows):
             if row[0].startswith(NAME_KEY):
                 names.append(row)
-            elif row[0] == CLOCK_ROW and row[1] is not None:
-                self._now_ms = snapshots.unpack("items-clock", 1, row[1])["now"]
-            elif not row[0].startswith(b"\0"):
+            elif row[0] == CLOCK_ROW:
+                if row[1] is not None:
+                    clock = snapshots.unpack("items-clock", 1, row[1])
+                    with snapshots.reading("items-clock"):
+                        self._now_ms = int(clock["now"])
+            elif row[0][:1] != b"\0" or row[0].startswith(SCHEMA_ROWS):
                 items.append(row)
+            else:
+                raise CorruptStateError(f"row {row[0]!r} is of no kind that this release knows", row[0])
         self._names.restore(names)
         self._table.restore(items)
 

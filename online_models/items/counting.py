@@ -1,42 +1,18 @@
-"""The layout of an item's row, and how it grows by touches and pairs."""
+"""How an item's row grows by touches and pairs."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from online_models.events import Int64s, hash_id
-from online_models.items.decay import ForwardDecay
 from online_models.items.pairs import PairBatch
+from online_models.items.rows import lately_decay, weight_decay
 from online_models.items.settings import CooccurrenceSettings
-from online_models.items.slots import BACKWARD, FORWARD, WEIGHTS, PairUpdates, count_pairs
-
-# The largest steps whose increments, summed over years, stay within float32 and float64.
-_WEIGHT_STEP: Final = 32
-_LATELY_STEP: Final = 256
+from online_models.items.slots import BACKWARD, FORWARD, PairUpdates, count_pairs
 
 Rows = npt.NDArray[Any]
-
-
-def item_dtype(slots: int) -> np.dtype[np.void]:
-    """Return the row of one item; `epoch` and `lately_epoch` say from when the decayed counts are seen."""
-    return np.dtype(
-        [
-            ("hash", "<u8"),
-            ("category", "<u8"),
-            ("touches", "<i8"),
-            ("last_ms", "<i8"),
-            ("price", "<f8"),
-            ("popularity", "<f8"),
-            ("lately", "<f8"),
-            ("epoch", "<i4"),
-            ("lately_epoch", "<i4"),
-            ("used", "<i8"),
-            ("partner", "<u8", (slots,)),
-            ("weights", "<f4", (slots, WEIGHTS)),
-        ]
-    )
 
 
 class ItemCounter:
@@ -49,8 +25,8 @@ class ItemCounter:
     """
 
     def __init__(self, settings: CooccurrenceSettings) -> None:
-        self._weights = ForwardDecay(settings.half_life_ms, step=_WEIGHT_STEP)
-        self._lately = ForwardDecay(settings.lately_half_life_ms, step=_LATELY_STEP)
+        self._weights = weight_decay(settings.half_life_ms)
+        self._lately = lately_decay(settings.lately_half_life_ms)
 
     def advance(self, rows: Rows, changed: Int64s, time: Int64s) -> None:
         """Move rows to the epochs of their latest updates.

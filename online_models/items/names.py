@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from online_models import snapshots
+from online_models.errors import CorruptStateError, blame
 from online_models.events import UInt64s
 
 NAME_KEY: Final = b"\0name:"
@@ -66,12 +68,21 @@ class Names:
         return changed
 
     def restore(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Load rows as `dirty_rows` returns them; they count as clean."""
+        """Load rows as `dirty_rows` returns them; they count as clean.
+
+        Raises
+        ------
+        CorruptStateError
+            When a key or a text is something else.
+        """
         start = len(NAME_KEY)
         for key, text in rows:
+            if len(key) != start + 8:
+                raise CorruptStateError(f"row {key!r} has a key of {len(key)} bytes", key)
             value = int.from_bytes(key[start:], "big")
             if text is None:
                 self._text.pop(value, None)
-            else:
+                continue
+            with blame(key), snapshots.reading("name"):
                 self._text[value] = text.decode()
         self._limit = max(self._limit, 2 * len(self._text) + _MARGIN)

@@ -15,7 +15,7 @@ class CooccurrenceSettings:
     Parameters
     ----------
     slots
-        Partners an item keeps, 1 to 1024; changing it needs a rebuild of the state.
+        Partners an item keeps, 1 to 1024; with fewer than before it keeps its strongest ones.
     half_life_ms
         Half-life of pair weights and popularity, milliseconds.
     lately_half_life_ms

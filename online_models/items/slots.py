@@ -91,6 +91,16 @@ def count_pairs(rows: npt.NDArray[Any], updates: PairUpdates) -> None:
     _add_in_order(rows, updates.take(waits))
 
 
+def strongest(rows: npt.NDArray[Any], count: int) -> Int64s:
+    """Return (n, count) the slots of rows' strongest partners, in the order they have; free slots come last.
+
+    Those that stay are the ones that evictions would have spared.
+    """
+    weights = rows["weights"]
+    order = np.argsort(-(weights[:, :, FORWARD] + weights[:, :, BACKWARD]), axis=1, kind="stable")
+    return np.sort(order[:, :count], axis=1)
+
+
 def _add_in_order(rows: npt.NDArray[Any], updates: PairUpdates) -> None:
     """Add updates to full rows one by one.
 

@@ -1,19 +1,21 @@
 """What a worker knows of the whole shop: the newest churn model and every item's neighbours."""
 
+import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from online_models import snapshots
 from online_models.churn.scorer import ChurnScorer
 from online_models.errors import CorruptStateError
 from online_models.events import UInt64s, hash_id
-from online_models.items.neighbours import NeighbourTable
+from online_models.items.neighbours import NeighbourRow, NeighbourTable
 from online_models.items.settings import CooccurrenceSettings
 from streams.agents.documents import neighbour_row
-from streams.broadcast import BroadcastReader, Rows
-from streams.encode import read
+from streams.broadcast import BroadcastReader, Refused, Rows
+from streams.encode import read, read_snapshot
 from streams.schemas import ItemNeighbours, ModelSnapshot
 
 log = logging.getLogger(__name__)
@@ -30,16 +32,28 @@ class Broadcast:
         Full names of the topics.
     settings
         Of the stores that publish the neighbours.
+    horizon_ms
+        What users are asked for; a model of another horizon scores nobody.
+    on_refused
+        Told the topic of every row that cannot be read.
     """
 
     def __init__(
-        self, config: Mapping[str, Any], neighbours: str, models: str, settings: CooccurrenceSettings
+        self,
+        config: Mapping[str, Any],
+        neighbours: str,
+        models: str,
+        settings: CooccurrenceSettings,
+        *,
+        horizon_ms: int,
+        on_refused: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.table = NeighbourTable(settings)
         self.scorer: ChurnScorer | None = None
         self.snapshot: ModelSnapshot | None = None
-        self.refused = 0
-        self._reader = BroadcastReader(config, {neighbours: self.take_neighbours, models: self.take_models})
+        self._horizon_ms = horizon_ms
+        sinks = {neighbours: self.take_neighbours, models: self.take_models}
+        self._reader = BroadcastReader(config, sinks, on_refused)
 
     @property
     def ready(self) -> bool:
@@ -63,34 +77,45 @@ class Broadcast:
         row = int(self.table.rows_of(np.array([item_hash], np.uint64))[0])
         return "" if row < 0 else self.table.item_id(row)
 
-    def take_neighbours(self, rows: Rows) -> None:
-        """Take rows of items over; one that cannot be read is refused and counted."""
-        found, removed = [], []
+    def take_neighbours(self, rows: Rows) -> list[Refused]:
+        """Take rows of items over; one that cannot be read is refused and what was known of it stays."""
+        refused: list[Refused] = []
         # Of an item only its newest row counts: a deletion may come before it or after.
-        for key, value in dict(rows).items():
-            if value is None:
-                removed.append(hash_id(key.decode()))
-                continue
+        latest: dict[int, NeighbourRow | None] = {}
+        for place, (key, value) in enumerate(rows):
             try:
-                found.append(neighbour_row(read(ItemNeighbours, value)))
+                with snapshots.reading("item"):
+                    row = None if value is None else neighbour_row(read(ItemNeighbours, value))
+                    latest[hash_id(key.decode()) if row is None else row.item_hash] = row
             except CorruptStateError as error:
-                self._refuse(key, error)
-        self.table.upsert(found)
-        self.table.remove(removed)
+                refused.append(Refused(place, str(error)))
+        self.table.upsert([row for row in latest.values() if row is not None])
+        self.table.remove([item for item, row in latest.items() if row is None])
+        return refused
 
-    def take_models(self, rows: Rows) -> None:
-        """Take the newest snapshot over; one that cannot be read is refused and the old one stays."""
-        for key, value in rows:
-            if value is None:
-                continue
+    def take_models(self, rows: Rows) -> list[Refused]:
+        """Take the newest snapshot over; one that cannot be read is refused, and the model in use stays."""
+        refused = []
+        for place, (_, value) in enumerate(rows):
             try:
-                snapshot = read(ModelSnapshot, value)
-                if snapshot.model == "churn":
-                    self.scorer = ChurnScorer.from_snapshot(snapshot.state["scorer"])
-                    self.snapshot = snapshot
-            except (CorruptStateError, KeyError, TypeError, ValueError) as error:
-                self._refuse(key, error)
+                if value is not None:
+                    self._take_model(read_snapshot(value))
+            except CorruptStateError as error:
+                refused.append(Refused(place, str(error)))
+        return refused
 
-    def _refuse(self, key: bytes, error: Exception) -> None:
-        self.refused += 1
-        log.error("broadcast row %r refused: %s", key, error)
+    def _take_model(self, snapshot: ModelSnapshot) -> None:
+        if snapshot.model != "churn":
+            return
+        with snapshots.reading("churn-scorer"):
+            scorer = ChurnScorer.from_snapshot(snapshot.state["scorer"])
+        if not scorer.answers(self._horizon_ms):
+            log.warning(
+                "model %s answers for a horizon of %d ms, asked is %d ms: "
+                "users are scored by recency and nobody is alerted until a new model has learned enough",
+                snapshot.model_version,
+                scorer.horizon_ms,
+                self._horizon_ms,
+            )
+            scorer = dataclasses.replace(scorer, ready=False)
+        self.scorer, self.snapshot = scorer, snapshot

@@ -16,7 +16,7 @@ from online_models.events import Floats, hash_id
 from online_models.items.cooccurrence import ItemView
 from online_models.items.neighbours import NeighbourRow
 from online_models.items.recommender import Lists
-from streams.encode import check_id, recommendation_id
+from streams.encode import check_id, recommendation_id, sealed
 from streams.schemas import (
     ChurnAlert,
     ChurnScore,
@@ -78,7 +78,7 @@ def neighbour_row(document: ItemNeighbours) -> NeighbourRow:
     """
     partners = document.partners
     weights = np.array([(p.forward, p.backward, p.lag1) for p in partners], np.float32).reshape(-1, 3)
-    if not np.isfinite(weights).all():
+    if not np.isfinite([*weights.ravel(), document.popularity, document.lately, document.price or 0]).all():
         raise CorruptStateError(f"neighbours of {document.item_id!r} have weights that are no numbers")
     return NeighbourRow(
         item_id=document.item_id,
@@ -171,13 +171,15 @@ def user_profile(
 
 def model_snapshot(scorer: ChurnScorer, latest_ms: int) -> ModelSnapshot:
     """Return a scorer as it is broadcast: plain numbers, and the time of the latest label it has learned."""
-    return ModelSnapshot(
-        model="churn",
-        model_version=churn_version(scorer.version),
-        event_time=latest_ms,
-        examples=int(scorer.card.get("churn_labels", 0)),
-        format=SNAPSHOT_VERSION,
-        state={"scorer": scorer.to_snapshot()},
+    return sealed(
+        ModelSnapshot(
+            model="churn",
+            model_version=churn_version(scorer.version),
+            event_time=latest_ms,
+            examples=int(scorer.card.get("churn_labels", 0)),
+            format=SNAPSHOT_VERSION,
+            state={"scorer": scorer.to_snapshot()},
+        )
     )
 
 

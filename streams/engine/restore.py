@@ -2,9 +2,11 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
+from zlib import crc32
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -12,12 +14,12 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from online_models.errors import CorruptStateError
 from streams.engine.observer import Observer
 from streams.engine.partition import Partition
-from streams.errors import EngineError, PositionLostError
+from streams.errors import CorruptChangelogError, EngineError, PositionLostError
 
 log = logging.getLogger(__name__)
 
 POSITION_KEY = b"\0position"
-_POSITION_VERSION = 1
+_POSITION_VERSION = 2
 _CHUNK = 10_000
 _POLL_S = 0.2
 _REPORT_S = 2.0
@@ -28,12 +30,12 @@ class RestoreCancelledError(EngineError):
 
 
 def encode_position(position: int) -> bytes:
-    """Return the value of the position row.
+    """Return the value of the position row: its version, the position, and a checksum.
 
     >>> decode_position(encode_position(7))
     7
     """
-    return msgspec.msgpack.encode([_POSITION_VERSION, position])
+    return msgspec.msgpack.encode([_POSITION_VERSION, position, _checksum(position)])
 
 
 def decode_position(value: bytes) -> int:
@@ -45,12 +47,19 @@ def decode_position(value: bytes) -> int:
         The row has another version or is no position row.
     """
     try:
-        version, position = msgspec.msgpack.decode(value, type=tuple[int, int])
-    except msgspec.MsgspecError as error:
-        raise CorruptStateError(f"position row {value!r} cannot be read: {error}") from error
-    if version != _POSITION_VERSION or position < 0:
-        raise CorruptStateError(f"position row has version {version}, position {position}")
+        version, position, *checksum = msgspec.msgpack.decode(value, type=list[int])
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise CorruptStateError(f"position row {value!r} cannot be read: {error}", POSITION_KEY) from error
+    if version > _POSITION_VERSION:
+        raise CorruptStateError(f"position row is of a newer release: version {version}", POSITION_KEY)
+    # Version 1 bore no checksum.
+    if [version, *checksum] not in ([1], [_POSITION_VERSION, _checksum(position)]) or position < 0:
+        raise CorruptStateError(f"position row {value!r} is damaged", POSITION_KEY)
     return position
+
+
+def _checksum(position: int) -> int:
+    return crc32(b"%d" % position)
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,8 @@ class Restorer:
             The partition was dropped meanwhile.
         PositionLostError
             The source log does not hold the committed position.
+        CorruptChangelogError
+            A row cannot be loaded; the message says where it lies. The partition is not to be used then.
         EngineError
             No progress before the deadline.
         """
@@ -100,11 +111,13 @@ class Restorer:
                 "auto.offset.reset": "earliest",
                 "fetch.wait.max.ms": 50,
                 "queued.max.messages.kbytes": 65_536,
+                "check.crcs": True,
             }
         )
         try:
             position, rows = self._read(consumer, partition)
-            partition.handler.restored()
+            with _located(partition):
+                partition.handler.restored()
             low, high = self._watermarks(
                 consumer, TopicPartition(partition.source.topic, partition.source.partition), partition
             )
@@ -122,23 +135,27 @@ class Restorer:
         changelog = TopicPartition(partition.changelog, partition.source.partition, 0)
         low, end = self._watermarks(consumer, changelog, partition)
         consumer.assign([changelog])
-        offset, rows, position = low, 0, None
+        offset, rows = low, 0
+        latest: tuple[bytes | None, int] | None = None
         moved_at = reported_at = time.monotonic()
         while offset < end:
             chunk: list[tuple[bytes, bytes | None]] = []
+            offsets: list[int] = []
             for message in consumer.consume(_CHUNK, _POLL_S):
                 offset = max(offset, self._offset_after(message))
                 if message.error() is None:
                     key, value = message.key(), message.value()
-                    if key == POSITION_KEY and value is not None:
-                        position = decode_position(value)
+                    if key == POSITION_KEY:
+                        latest = (value, offset - 1)
                     elif key is not None:
                         chunk.append((key, value))
+                        offsets.append(offset - 1)
             if partition.dropped:
                 raise RestoreCancelledError(str(partition.source))
             now = time.monotonic()
             if chunk:
-                partition.handler.restore(chunk)
+                with _located(partition, chunk, offsets):
+                    partition.handler.restore(chunk)
                 rows += len(chunk)
                 moved_at = now
             elif now - moved_at > self.deadline_s:
@@ -150,7 +167,19 @@ class Restorer:
                 reported_at = now
                 self.observer.restoring(partition.source, rows, offset, end)
                 log.info("restoring %s: offset %d of %d", partition.source, offset, end)
-        return position, rows
+        return self._position(partition, latest, rows), rows
+
+    @staticmethod
+    def _position(partition: Partition, latest: tuple[bytes | None, int] | None, rows: int) -> int | None:
+        """Return the position of the latest position row; None where there is neither one nor any state."""
+        if latest is not None:
+            value, offset = latest
+            with _located(partition, [(POSITION_KEY, value)], [offset]):
+                return decode_position(value or b"")
+        if rows:
+            with _located(partition):
+                raise CorruptStateError(f"{rows} rows of state and no position: part of a copy is missing")
+        return None
 
     @staticmethod
     def _offset_after(message: Message) -> int:
@@ -193,6 +222,22 @@ class Restorer:
         self.observer.gap_accepted(partition.source, abs(target - position))
         log.warning("%s: position %d is gone, going on at %d as told", partition.source, position, target)
         return target
+
+
+@contextmanager
+def _located(
+    partition: Partition, rows: Sequence[tuple[bytes, bytes | None]] = (), offsets: Sequence[int] = ()
+) -> Iterator[None]:
+    """Say where in the changelog a row lies that cannot be loaded: a superseded one is never looked at."""
+    try:
+        yield
+    except CorruptStateError as error:
+        places = dict(zip((key for key, _ in rows), offsets, strict=True))
+        at = f", offset {places[error.key]}, key {error.key!r}" if error.key in places else ""
+        raise CorruptChangelogError(
+            f"{partition.changelog}[{partition.source.partition}]{at}: state cannot be loaded: {error}. "
+            "Nothing was changed. The operations page says how to restore a backup or to begin anew."
+        ) from error
 
 
 def position_lost(partition: Partition, position: int, low: int, high: int) -> PositionLostError:

@@ -240,6 +240,10 @@ class Metrics(Observer, Report):
         """Count a drift."""
         self._counter(table.DRIFTS, model).inc()
 
+    def broadcast_refused(self, topic: str) -> None:
+        """Count a broadcast record that could not be read."""
+        self._counter(table.BROADCAST_REFUSED, topic).inc()
+
     # -- what the server tells --------------------------------------------------------------------------
 
     def standing(self, generation: int, held: Sequence[Held], *, ready: bool) -> None:

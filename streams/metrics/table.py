@@ -259,6 +259,12 @@ RECOMMENDATION_QUALITY: Final = _gauge(
 DRIFTS: Final = _counter(
     "keepstream_model_drifts_total", "drifts", "Drifts that a model's detector has reported.", "model"
 )
+BROADCAST_REFUSED: Final = _counter(
+    "keepstream_broadcast_refused_total",
+    "records",
+    "Models and rows of items that could not be read; what they would have replaced stays in use.",
+    "topic",
+)
 
 # -- lookups and process ------------------------------------------------------------------------------------
 

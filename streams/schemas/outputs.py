@@ -157,3 +157,6 @@ class ModelSnapshot(msgspec.Struct, frozen=True):
     examples: Annotated[Count, Meta(description="Number of examples it has learned from.")]
     format: Annotated[int, Meta(ge=1, description="Version of the layout of `state`.")]
     state: Annotated[dict[str, Any], Meta(description="Weights, scaler moments and names: plain values.")]
+    checksum: Annotated[
+        Count, Meta(description="CRC-32 of this document with a checksum of 0; 0 where it bears none.")
+    ] = 0

@@ -7,13 +7,18 @@ from collections.abc import Sequence
 import pytest
 from confluent_kafka import Producer, TopicPartition
 
+from online_models.items.names import NAME_KEY
+from online_models.items.settings import CooccurrenceSettings
+from online_models.journal import Journal
+from streams.agents.items import ItemsHandler
+from streams.agents.report import Report
 from streams.engine.checkpoint import Work
 from streams.engine.group import leave
 from streams.engine.handler import Output, Record
 from streams.engine.membership import Membership
 from streams.engine.probe import check_alone, probe
 from streams.engine.restore import POSITION_KEY, encode_position
-from streams.errors import BrokerUnavailableError, EngineError, PositionLostError
+from streams.errors import BrokerUnavailableError, CorruptChangelogError, EngineError, PositionLostError
 from tests.chaos.counting import Items
 from tests.integration.bench import Bench, counts, only, until
 from tests.integration.kafka import KafkaServer
@@ -109,6 +114,54 @@ class TestLostLog:
         await until(runtime.failed.is_set, "a refusal")
         assert "state stands at offset 1000" in str(runtime.failure)
         assert "lost the log's end" in str(runtime.failure)
+
+
+class TestCorruptChangelog:
+    """Refused with its position, never half loaded."""
+
+    def write(self, bench, *rows) -> None:
+        producer = Producer(bench.config)
+        for key, value in rows:
+            producer.produce(f"{bench.group}-items-changelog", value, key, 0)
+        assert producer.flush(30) == 0
+
+    async def refusal(self, bench) -> BaseException:
+        handler = ItemsHandler(CooccurrenceSettings(), 0, f"{bench.group}-iout", Report())
+        runtime = await bench.start(lambda _: handler)
+        await until(runtime.failed.is_set, "a refusal")
+        assert runtime.partitions() == [], "nothing half loaded is kept"
+        await bench.stop(runtime)
+        assert isinstance(runtime.failure, CorruptChangelogError)
+        return runtime.failure
+
+    async def test_a_damaged_row_stops_the_worker_with_topic_partition_offset_and_key(self, bench):
+        rows = Journal().seal([(NAME_KEY + bytes(7) + bytes([n]), b"sku-%d" % n) for n in range(5)])
+        rows[3] = (rows[3][0], rows[3][1].replace(b"sku-2", b"sku-9"))
+        self.write(bench, *rows, (POSITION_KEY, encode_position(0)))
+        said = str(await self.refusal(bench))
+        assert said.startswith(f"{bench.group}-items-changelog[0], offset 3, key {rows[3][0]!r}: ")
+        assert "its checksum does not fit" in said
+
+    async def test_a_row_that_was_replaced_since_stops_nobody(self, bench):
+        rows = Journal().seal([(NAME_KEY + bytes(8), b"sku-1")])
+        self.write(bench, rows[0], (rows[1][0], b"damaged"), rows[1], (POSITION_KEY, encode_position(0)))
+        runtime = await bench.start(
+            lambda p: ItemsHandler(CooccurrenceSettings(), p, f"{bench.group}-iout", Report())
+        )
+        await until(lambda: runtime.ready, "readiness")
+        await bench.stop(runtime)
+
+    async def test_a_damaged_position_is_named_by_its_offset(self, bench):
+        self.write(bench, (POSITION_KEY, encode_position(0)), (POSITION_KEY, encode_position(7)[:-1] + b"!"))
+        assert "[0], offset 1, key b'\\x00position': " in str(await self.refusal(bench))
+
+    async def test_state_without_a_position_is_part_of_a_copy(self, bench):
+        self.write(bench, *Journal().seal([(NAME_KEY + bytes(8), b"sku-1")]))
+        said = str(await self.refusal(bench))
+        assert (
+            f"{bench.group}-items-changelog[0]: state cannot be loaded: 2 rows of state and no position"
+            in said
+        )
 
 
 class TestApplying:

@@ -1,16 +1,21 @@
-import struct
-
 import numpy as np
 import pytest
 
 from online_models.errors import CorruptStateError, InvalidParameterError
+from online_models.layout import Layout, Schema
+from online_models.row_format import SCHEMA_ROWS
 from online_models.table import Table
 
 DTYPE = np.dtype([("count", "<i8"), ("ring", "<f4", (3,))])
 
 
-def table(**settings):
-    return Table(DTYPE, **{"version": 1, "capacity": 2, **settings})
+def table(dtype=DTYPE, capacity=2, **schema):
+    return Table(Layout(Schema(dtype, **schema)), capacity=capacity)
+
+
+def written(state):
+    """Return the dirty rows but for the schema's."""
+    return [row for row in state.dirty_rows() if not row[0].startswith(SCHEMA_ROWS)]
 
 
 def content(state):
@@ -77,7 +82,7 @@ class TestChangelog:
     def test_only_changed_rows_are_written_once(self):
         state = table()
         state.intern(["a", "b"])
-        assert [key for key, _ in state.dirty_rows()] == [b"a", b"b"]
+        assert [key for key, _ in written(state)] == [b"a", b"b"]
         assert state.dirty_rows() == []
         state.touch(np.array([1]))
         assert [key for key, _ in state.dirty_rows()] == [b"b"]
@@ -95,7 +100,7 @@ class TestChangelog:
         state.dirty_rows()
         state.remove("a")
         state.intern(["a"])
-        assert [(key, value is None) for key, value in state.dirty_rows()] == [(b"a", False)]
+        assert [(key, value is None) for key, value in written(state)] == [(b"a", False)]
 
     def test_replaying_the_changelog_restores_the_table(self):
         random = np.random.default_rng(1)
@@ -117,33 +122,63 @@ class TestChangelog:
         assert content(whole) == content(pieces) == content(state)
         assert whole.dirty_rows() == pieces.dirty_rows() == []
 
-    def test_a_row_of_another_size_names_its_key(self):
-        with pytest.raises(CorruptStateError, match="b'a' has 5 bytes, expected 26"):
-            table().restore([(b"a", b"short")])
-
-    def test_a_row_of_another_version_names_its_key_and_both_versions(self):
-        old = table(version=2)
-        old.intern(["a"])
-        with pytest.raises(CorruptStateError, match=r"b'a' has version 2 .* expected version 1"):
-            table().restore(old.dirty_rows())
-
-    def test_the_header_is_version_and_size_in_little_endian(self):
+    def test_the_schema_is_written_once_before_the_first_row_of_it(self):
         state = table()
         state.intern(["a"])
-        [(_, value)] = state.dirty_rows()
-        assert struct.unpack("<HI", value[:6]) == (1, DTYPE.itemsize)
+        log = state.dirty_rows()
+        assert log[0][0] == SCHEMA_ROWS + f"{Schema(DTYPE).fingerprint:08x}".encode()
+        copy = table()
+        copy.restore(log)
+        copy.touch(copy.find(["a"]))
+        assert [key for key, _ in copy.dirty_rows()] == [b"a"]
+
+    @pytest.mark.parametrize(
+        ("value", "message"),
+        [
+            (b"", "b'a' has 0 bytes only"),
+            (b"short", "b'a' has 5 bytes only"),
+            (bytes(26), "b'a' claims version 0 and 0 bytes, as no release has written"),
+            (b"\1\0\1\2\3\x84" + bytes(20), "b'a' is of schema 84030201, version 1, which no row before it"),
+        ],
+    )
+    def test_a_row_that_is_none_names_its_key_and_leaves_the_table_as_it_was(self, value, message):
+        state = table()
+        state.intern(["b"])
+        good = dict(state.dirty_rows())
+        other = table()
+        with pytest.raises(CorruptStateError, match=message) as refused:
+            other.restore([*good.items(), (b"c", None), (b"a", value)])
+        assert refused.value.key == b"a"
+        assert len(other) == 0
+
+    def test_a_row_with_one_byte_more_is_refused(self):
+        state = table()
+        state.intern(["a"])
+        rows = state.dirty_rows()
+        rows[-1] = (b"a", rows[-1][1] + b"\0")
+        with pytest.raises(CorruptStateError, match="b'a' has 27 bytes, expected 26"):
+            table().restore(rows)
+
+    def test_a_key_that_is_no_text_is_refused(self):
+        state = table()
+        state.intern(["a"])
+        rows = [(key if key != b"a" else b"\xff", value) for key, value in state.dirty_rows()]
+        with pytest.raises(CorruptStateError, match="key that is no text") as refused:
+            table().restore(rows)
+        assert refused.value.key == b"\xff"
 
 
 class TestParameters:
     @pytest.mark.parametrize(
-        ("dtype", "settings", "message"),
+        ("build", "message"),
         [
-            (np.dtype("f8"), {}, "dtype"),
-            (np.dtype([("x", "O")]), {}, "dtype"),
-            (DTYPE, {"version": 70_000}, "version .* got 70000"),
-            (DTYPE, {"capacity": 0}, "capacity .* got 0"),
+            (lambda: table(np.dtype("f8")), "dtype"),
+            (lambda: table(np.dtype([("x", "O")])), "dtype"),
+            (lambda: table(version=70_000), "version .* got 70000"),
+            (lambda: table(capacity=0), "capacity .* got 0"),
+            (lambda: table(labels={"ring": (("a", "b"),)}), "labels of ring .* got"),
         ],
     )
-    def test_a_wrong_parameter_is_named(self, dtype, settings, message):
+    def test_a_wrong_parameter_is_named(self, build, message):
         with pytest.raises(InvalidParameterError, match=message):
-            Table(dtype, **{"version": 1, **settings})
+            build()

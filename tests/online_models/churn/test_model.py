@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from river import linear_model, optim, preprocessing
@@ -77,10 +79,30 @@ class TestLabelModel:
         assert model.learn_one(x, 1) is None
         assert model.state() == before
 
-    def test_a_model_of_other_features_is_refused(self):
-        state = LabelModel().state() | {"features": ["one"]}
-        with pytest.raises(CorruptStateError, match="other features"):
-            LabelModel.from_state(state)
+    def test_weights_go_by_name_a_new_feature_starts_at_nothing_and_a_gone_one_is_left_out(self):
+        model, x = trained(400), examples(5, seed=5).features
+        state = model.state()
+        for table in ("counts", "means", "vars", "weights", "gradients"):
+            del state[table]["carts_7d"]
+            state[table]["of_old"] = 0.7
+        copy = LabelModel.from_state(state)
+        assert copy.state()["weights"] == {
+            n: w for n, w in model.state()["weights"].items() if n != "carts_7d"
+        }
+        blind = x.copy()
+        blind[:, FEATURE_NAMES.index("carts_7d")] = model.coefficients()[2][FEATURE_NAMES.index("carts_7d")]
+        said = [copy.predict_one(row) for row in x]
+        assert said == pytest.approx([model.predict_one(row) for row in blind], abs=1e-6)
+        assert copy.learn_one(x[0], 1) == said[0]
+        copy.learn_one(x[1], 0)  # a feature needs two values to have a spread
+        assert copy.state()["weights"]["carts_7d"] != 0
+
+    def test_another_question_keeps_the_weights_and_counts_from_nothing(self):
+        model, x = trained(400), examples(5, seed=5).features
+        said = [model.predict_one(row) for row in x]
+        model.ask_anew()
+        assert [model.predict_one(row) for row in x] == said
+        assert (model.learned, model.positives, model.log_loss) == (0, 0, 0.0)
 
 
 class TestScorer:
@@ -111,10 +133,32 @@ class TestScorer:
         scorer = self.scorer(trained())
         assert ChurnScorer.unpack(scorer.pack()).to_snapshot() == scorer.to_snapshot()
 
-    def test_a_scorer_of_other_features_is_refused(self):
-        content = self.scorer(trained(1)).to_snapshot() | {"features": ["one"]}
-        with pytest.raises(CorruptStateError, match="other features"):
-            ChurnScorer.from_snapshot(content)
+    def test_a_scorer_of_other_features_goes_by_their_names(self):
+        scorer, x = self.scorer(trained(400)), examples(50, seed=5).features
+        content, at = scorer.to_snapshot(), FEATURE_NAMES.index("trend")
+        content["features"] = [*content["features"][::-1], "of_tomorrow"]
+        for name in ("weights", "center"):
+            content[name] = [*content[name][::-1], 2.0]
+        named = ChurnScorer.from_snapshot(content)
+        shifted = dataclasses.replace(scorer, bias=scorer.bias + 4.0)
+        assert named.score_many(x).tolist() == shifted.score_many(x).tolist(), "as if all had its mean"
+        for name in ("features", "weights", "center"):
+            content[name] = [v for i, v in enumerate(scorer.to_snapshot()[name]) if i != at]
+        assert ChurnScorer.from_snapshot(content).weights[at] == 0
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"features": ["one"]},
+            {"weights": ["x"]},
+            {"bias": None},
+            {"center": 5},
+            {"threshold": float("nan")},
+        ],
+    )
+    def test_a_scorer_that_is_something_else_is_refused(self, wrong):
+        with pytest.raises(CorruptStateError, match="churn-scorer"):
+            ChurnScorer.from_snapshot(self.scorer(trained(1)).to_snapshot() | wrong)
 
 
 class TestAdwin:

@@ -154,16 +154,10 @@ class TestRestore:
             np.testing.assert_array_equal(view.row.weights, expected.row.weights)
             assert (view.row.popularity, view.row.lately) == (expected.row.popularity, expected.row.lately)
 
-    def test_reserved_rows_of_others_are_passed_over(self):
-        store = CooccurrenceStore(FEW_SLOTS)
-        store.restore([(b"\0position", b"17")])
-        store.restored()
-        assert len(store) == 0
-
-    def test_rows_of_another_number_of_slots_are_refused(self):
-        rows = counted([log_of([(1, "a", 1)])]).dirty_rows()
-        with pytest.raises(CorruptStateError, match="bytes"):
-            CooccurrenceStore(CooccurrenceSettings()).restore(rows)
+    def test_reserved_rows_of_an_unknown_kind_are_refused_by_key(self):
+        with pytest.raises(CorruptStateError, match="of no kind that this release knows") as refused:
+            CooccurrenceStore(FEW_SLOTS).restore([(b"\0tomorrow", b"17")])
+        assert refused.value.key == b"\0tomorrow"
 
     def test_clean_rows_are_not_written_again(self):
         store = counted([log_of([(1, "a", 1), (2, "b", 2)])])
