@@ -133,7 +133,8 @@ def read(kind: type[Document], value: bytes) -> Document:
 def dead_letter(record: Record, reject: Reject, topic: str, partition: int) -> Headers:
     """Return the headers of a rejected record's dead letter; its key and value stay as they are.
 
-    Headers of the record are kept, except those of an earlier rejection.
+    Headers of the record are kept, except those of an earlier rejection. Where key or value are null, the
+    dead letter has empty bytes (see `not_null`), and a header says which of the two were null.
 
     Parameters
     ----------
@@ -151,9 +152,17 @@ def dead_letter(record: Record, reject: Reject, topic: str, partition: int) -> H
         reject.reason, reject.message[:MAX_MESSAGE], topic, partition, record.offset, record.timestamp
     )
     kept: Headers = [(name, value) for name, value in record.headers if not name.startswith(_PREFIX)]
-    return kept + [
-        (_PREFIX + name, str(value).encode(errors="replace")) for name, value in said._asdict().items()
-    ]
+    kept += [(_PREFIX + name, str(value).encode(errors="replace")) for name, value in said._asdict().items()]
+    nulls = [name for name in ("key", "value") if getattr(record, name) is None]
+    return [*kept, (_PREFIX + "null", ",".join(nulls).encode())] if nulls else kept
+
+
+def not_null(part: bytes | None) -> bytes:
+    """Return the key or value of a dead letter: empty bytes stand for null.
+
+    The topic is compacted: a null key would be refused, and a null value would delete what is under the key.
+    """
+    return b"" if part is None else part
 
 
 def read_dead_letter(headers: Iterable[tuple[str, bytes | None]]) -> DeadLetter | None:
