@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from online_models.churn.effects import UserEffects
+from online_models.churn.erasure import at_their_place
 from online_models.churn.labels import ExampleBatch
 from online_models.churn.profile import UserStore
 from online_models.churn.scorer import ChurnScorer
@@ -136,6 +137,7 @@ class Pipeline:
 
         Labels that mature are learned at once; touches and pairs are left to `learn`.
         """
+        events = at_their_place(events, self._clock.now_ms)
         for start, stop, tick_ms in self._clock.split(events.time, self.users.next_due):
             if tick_ms is None:
                 effects = self.users.apply(events.take(np.arange(start, stop)), self.scorer)

@@ -167,7 +167,8 @@ def dead_letter(
 ) -> Headers:
     """Return the headers of a rejected record's dead letter; its key and value stay as they are.
 
-    Headers of the record are kept, except those of an earlier rejection.
+    Headers of the record are kept, except those of an earlier rejection. Where key or value are null, the
+    dead letter has empty bytes (see `not_null`), and a header says which of the two were null.
 
     Parameters
     ----------
@@ -194,11 +195,21 @@ def dead_letter(
         "" if error is None else "".join(traceback.format_exception(error))[-MAX_TRACEBACK:],
     )
     kept: Headers = [(name, value) for name, value in record.headers if not name.startswith(_PREFIX)]
-    return kept + [
+    kept += [
         (_PREFIX + name, str(value).encode(errors="replace"))
         for name, value in said._asdict().items()
         if value != "" or name != "traceback"
     ]
+    nulls = [name for name in ("key", "value") if getattr(record, name) is None]
+    return [*kept, (_PREFIX + "null", ",".join(nulls).encode())] if nulls else kept
+
+
+def not_null(part: bytes | None) -> bytes:
+    """Return the key or value of a dead letter: empty bytes stand for null.
+
+    The topic is compacted: a null key would be refused, and a null value would delete what is under the key.
+    """
+    return b"" if part is None else part
 
 
 def read_dead_letter(headers: Iterable[tuple[str, bytes | None]]) -> DeadLetter | None:

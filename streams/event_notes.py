@@ -23,7 +23,7 @@ EVENT_NOTES: Final = {
     "intervention_sent": "The shop sent a win-back message.",
     "intervention_opened": "The customer opened it.",
     "intervention_redeemed": "The customer used what it offered.",
-    "user_erased": "Everything known of the user is forgotten.",
+    "user_erased": "Everything known of the user is forgotten, whatever its `event_time`.",
     "other": "Any name that is not listed; counted as `other`.",
 }
 """What each event name does, beyond being a touch or activity."""
@@ -36,6 +36,8 @@ HEADER_NOTES: Final = {
     "error.offset": "Its offset.",
     "error.timestamp": "Its broker timestamp, epoch milliseconds.",
     "error.traceback": "Where the exception came from, its last 8,000 characters; with `poison` only.",
+    "error.null": "Which of its key and value were null: `key`, `value` or `key,value`; they are empty bytes "
+    "here. Missing where neither was.",
 }
 
 BAD_EVENTS: Final = (

@@ -12,6 +12,7 @@ from online_models.admission import Admission
 from online_models.churn.alerts import Reason
 from online_models.churn.checks import Checker
 from online_models.churn.effects import Collected, ForgetReason, Forgotten, UserEffects, UserView
+from online_models.churn.erasure import ERASED, at_their_place
 from online_models.churn.ingest import apply_events
 from online_models.churn.labels import ROW_PREFIX as LABEL_ROWS
 from online_models.churn.labels import PendingLabels
@@ -21,14 +22,13 @@ from online_models.churn.scorer import ChurnScorer
 from online_models.churn.settings import UserSettings
 from online_models.clock import PartitionClock
 from online_models.errors import CorruptStateError, blame
-from online_models.events import EVENT_NAMES, KIND, EventBatch, Int64s, hash_id
+from online_models.events import EVENT_NAMES, EventBatch, Int64s, hash_id
 from online_models.items.histories import Histories
 from online_models.journal import Journal
 from online_models.row_format import SCHEMA_ROWS
 from online_models.table import Table
 
 CLOCK_ROW: Final = b"\0clock"
-_ERASED: Final = KIND["user_erased"]
 
 
 class UserStore:
@@ -81,6 +81,8 @@ class UserStore:
     def apply(self, events: EventBatch, scorer: ChurnScorer | None = None) -> UserEffects:
         """Apply events in log order, running the ticks that fall between them.
 
+        An erasure takes effect where it lies in the log, whatever its time.
+
         Parameters
         ----------
         events
@@ -88,6 +90,7 @@ class UserStore:
         scorer
             The newest model; None scores by recency and alerts nobody.
         """
+        events = at_their_place(events, self.clock.now_ms)
         found = Collected()
         for start, stop, tick_ms in self.clock.split(events.time, self.next_due):
             if tick_ms is None:
@@ -225,12 +228,13 @@ class UserStore:
         found.accepted.append(accepted)
         found.duplicates.append(admitted.duplicates + start)
         found.rejects += [(index + start, reject) for index, reject in admitted.rejects]
-        for piece in np.split(accepted, np.flatnonzero(events.kind[accepted] == _ERASED)):
-            erased = piece.size > 0 and events.kind[piece[0]] == _ERASED
+        for piece in np.split(accepted, np.flatnonzero(events.kind[accepted] == ERASED)):
+            erased = piece.size > 0 and events.kind[piece[0]] == ERASED
             if erased:
-                subject = events.subject[int(piece[0])]
+                event = int(piece[0])
+                subject = events.subject[event]
                 self._forget(subject, self._table.get(subject))
-                found.forget(Forgotten(subject, "erased", len(found.scores)))
+                found.forget(Forgotten(subject, "erased", len(found.scores), event=event))
             if piece.size > erased:
                 self._update(events, piece[int(erased) :], found)
 

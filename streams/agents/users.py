@@ -1,5 +1,6 @@
 """The users agent: judges events, keeps its users, and says what follows for items, models and people."""
 
+from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from online_models.churn.labels import ExampleBatch
 from online_models.churn.profile import UserStore
 from online_models.churn.settings import UserSettings
 from online_models.evaluation.live_lists import LiveLists
-from online_models.events import TOUCH_KINDS, EventBatch, Reject, hash_ids
+from online_models.events import TOUCH_KINDS, EventBatch, Int64s, Reject, hash_ids
 from online_models.items.histories import Histories
 from online_models.items.pairs import PairBatch, item_partitions
 from online_models.items.recommender import Lists, Recommender
@@ -98,11 +99,12 @@ class UsersHandler:
             effects.duplicates.size,
             Counter(reject.reason for _, reject in rejects),
         )
-        self._report.event_time(self._partition, self.store.clock.now_ms)
+        if self.store.clock.now_ms > 0:
+            self._report.event_time(self._partition, self.store.clock.now_ms)
         self._report_sizes()
         self._judge_lists(events, effects)
         return [
-            *self._dead_letters(records, rejects),
+            *self._letters(records, rejects, effects, decoded.index),
             *self._follow(effects, records[-1].offset),
             *self._lists(effects),
         ]
@@ -135,6 +137,26 @@ class UsersHandler:
             cooldown_ms=self.store.settings.alerts.cooldown_ms,
         )
 
+    def _letters(
+        self,
+        records: Sequence[Record],
+        rejects: Sequence[tuple[int, Reject]],
+        effects: UserEffects,
+        index: Int64s,
+    ) -> list[Output]:
+        """Return dead letters, and tombstones of those of erased users, in the order of the log."""
+        letters, done = self._dead_letters(records, rejects), 0
+        places = sorted(place for place, _ in rejects)
+        found = []
+        for one in effects.forgotten:
+            if one.event >= 0:
+                at = int(index[one.event])
+                earlier = bisect(places, at)
+                found += letters[done:earlier]
+                done = earlier
+                found += self._erased_letters(records[at], one.subject)
+        return [*found, *letters[done:]]
+
     def _dead_letters(
         self,
         records: Sequence[Record],
@@ -146,12 +168,17 @@ class UsersHandler:
             Output(
                 self._topics.dead_letters,
                 self._partition,
-                records[index].key,
-                records[index].value,
+                encode.not_null(records[index].key),
+                encode.not_null(records[index].value),
                 encode.dead_letter(records[index], reject, self._topics.events, self._partition, error),
             )
             for index, reject in sorted(rejects, key=lambda entry: entry[0])
         ]
+
+    def _erased_letters(self, record: Record, subject: str) -> list[Output]:
+        """Return tombstones for the dead letters of a user: under the bare id, and the key of the request."""
+        keys = dict.fromkeys((subject[2:].encode(), record.key))
+        return [Output(self._topics.dead_letters, self._partition, key, None) for key in keys if key]
 
     def _follow(self, effects: UserEffects, offset: int) -> list[Output]:
         """Return pairs, examples, scores, alerts and tombstones."""

@@ -160,6 +160,8 @@ def _neighbours(record: Followed, value: Mapping[str, Any] | None) -> list[Text]
 
 
 def _dead_letter(record: Followed, _: Any) -> list[Text]:
+    if record.value is None:
+        return [_gone(record)]
     letter = read_dead_letter(record.headers)
     if letter is None:
         raise ValueError("no dead letter")

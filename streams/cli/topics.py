@@ -95,7 +95,7 @@ def _row(topic: Any, settings: Settings, existing: Any) -> dict[str, Any]:
         "topic": name,
         "exists": found is not None,
         "partitions": found.partitions if found else partition_count(topic, settings, existing),
-        "cleanup": "compact" if topic.compacted else "delete",
+        "cleanup": topic.cleanup,
         "key": topic.key,
         "value": topic.value,
         "purpose": topic.purpose,

@@ -90,6 +90,8 @@ class Outputs(threading.Thread):
         self.personal_count += any("popular" not in item.reason for item in found.items)
 
     def _take_dead_letter(self, record: Followed) -> None:
+        if record.value is None:
+            return  # deletes the dead letters of an erased user
         letter = encode.read_dead_letter(record.headers)
         self.dead_letters[letter.reason if letter else "no headers"] += 1
 

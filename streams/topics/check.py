@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from streams.settings import Settings
-from streams.topics.table import EVENTS, TOPICS, Topic
+from streams.topics.table import EVENTS, LEAST_DELETE_RETENTION_MS, TOPICS, Topic
 
 
 class Existing(NamedTuple):
@@ -72,9 +72,25 @@ def _config_mismatches(topic: Topic, settings: Settings, existing: Existing) -> 
     name = topic.full_name(settings)
     for key, wanted in topic.configs(settings).items():
         has = existing.configs.get(key, wanted)
-        if has == wanted:
+        if set(has.split(",")) == set(wanted.split(",")):
             continue
-        # A changelog that forgets by age loses state; anything else costs space or freshness only.
-        fatal = key == "cleanup.policy" and topic.compacted and "delete" in has
-        reason = "; records would be lost by age" if fatal else ""
-        yield Mismatch(name, f"has {key} = {has} instead of {wanted}{reason}", fatal=fatal)
+        danger = _danger(topic, key, has)
+        reason = f"; {danger}" if danger else _consequence(key, has, wanted)
+        yield Mismatch(name, f"has {key} = {has} instead of {wanted}{reason}", fatal=bool(danger))
+
+
+def _danger(topic: Topic, key: str, has: str) -> str:
+    """Return what state would be lost or wrong by a configuration, "" where it costs space or freshness."""
+    if topic.compacted and key == "cleanup.policy" and "delete" in has:
+        return "records would be lost by age"
+    if topic.compacted and key == "delete.retention.ms" and int(has) < LEAST_DELETE_RETENTION_MS:
+        return "a restore could miss a deletion and bring back what was erased"
+    return ""
+
+
+def _consequence(key: str, has: str, wanted: str) -> str:
+    if key == "cleanup.policy" and "compact" in wanted and "compact" not in has:
+        return "; what an erased user has in it stays as long as everything else"
+    if key == "max.compaction.lag.ms" and int(has) > int(wanted):
+        return "; an erased user's rows may stay in the log that long"
+    return ""

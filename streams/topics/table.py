@@ -8,13 +8,30 @@ from streams.settings import FOREVER, Settings, milliseconds
 MAX_INTERNAL_BYTES: Final = 8 * 2**20
 """Largest record of the topics whose records workers put together: columns of a batch, model snapshots."""
 
-_COMPACTION: Final = {
+_HOUR_MS: Final = 3_600_000
+_DAY_MS: Final = 24 * _HOUR_MS
+LEAST_DELETE_RETENTION_MS: Final = _HOUR_MS
+"""A tombstone must outlive the longest reading of a compacted topic that began before it was cleaned."""
+
+_STATE: Final = {
     # Small segments, rolled hourly: only closed ones are compacted, and a restore reads all of the rest.
     "segment.bytes": str(64 * 2**20),
-    "segment.ms": "3600000",
+    "segment.ms": str(_HOUR_MS),
     "min.cleanable.dirty.ratio": "0.2",
-    # A reader that lies up to a day behind still sees every deletion.
-    "delete.retention.ms": "86400000",
+    # What was replaced or deleted goes within a day, however little else changed: an erasure has a deadline.
+    "min.compaction.lag.ms": "0",
+    "max.compaction.lag.ms": str(_DAY_MS),
+    # A restore reads from begin to end in one go: only one that takes longer could miss a deletion.
+    "delete.retention.ms": str(_DAY_MS),
+}
+# Whoever follows an output may be away for a week and still learns of every deletion.
+_OUTPUT: Final = _STATE | {"delete.retention.ms": str(7 * _DAY_MS)}
+_LETTERS: Final = {
+    "min.cleanable.dirty.ratio": "0.2",
+    # A week to look: until then even the letters of one key are all there.
+    "min.compaction.lag.ms": str(7 * _DAY_MS),
+    "max.compaction.lag.ms": str(8 * _DAY_MS),
+    "delete.retention.ms": str(_DAY_MS),
 }
 
 
@@ -36,6 +53,8 @@ class Topic:
         The setting that says how long records stay; None keeps the newest record of every key for ever.
     internal
         Whether only workers read and write it.
+    erasable
+        Whether it is compacted as well as kept for a time, so that a tombstone deletes what lies under a key.
     """
 
     name: str
@@ -45,11 +64,19 @@ class Topic:
     partitions: Literal["events", "one"]
     retention: str | None
     internal: bool = False
+    erasable: bool = False
 
     @property
     def compacted(self) -> bool:
         """Whether the newest record of every key is kept."""
         return self.retention is None
+
+    @property
+    def cleanup(self) -> str:
+        """The cleanup policy, as Kafka writes it."""
+        if self.erasable:
+            return "compact,delete"
+        return "compact" if self.compacted else "delete"
 
     def full_name(self, settings: Settings) -> str:
         """Return the name with the prefix of the settings."""
@@ -63,11 +90,16 @@ class Topic:
         """
         keep = FOREVER if self.retention is None else getattr(settings.topics, self.retention)
         configs = {
-            "cleanup.policy": "compact" if self.compacted else "delete",
+            "cleanup.policy": self.cleanup,
             "retention.ms": "-1" if keep == FOREVER else str(milliseconds(keep)),
         }
         if self.compacted:
-            configs |= _COMPACTION
+            configs |= _STATE if self.internal else _OUTPUT
+        elif keep != FOREVER:
+            # A record leaves with the last one of its segment: a day after its time at the latest.
+            configs["segment.ms"] = str(min(milliseconds(keep), _DAY_MS))
+        if self.erasable:
+            configs |= _LETTERS
         if self.internal or self is DEAD_LETTERS:
             # A dead letter is the largest event there may be, and its headers.
             configs["max.message.bytes"] = str(MAX_INTERNAL_BYTES)
@@ -89,6 +121,7 @@ DEAD_LETTERS: Final = Topic(
     "the event's bytes",
     "events",
     "dead_letter_retention",
+    erasable=True,
 )
 RECOMMENDATIONS: Final = Topic(
     "recommendations.v1",

@@ -15,7 +15,7 @@ _LIBRARY = ("/concurrent/", "/asyncio/", "/threading.py", "/mode/", "<frozen ")
 
 
 def _told(dump: str) -> str:
-    """Return a dump of threads without those that wait for work, and without the library's part of a stack."""
+    """Return a dump of threads without those that wait for work and the library's part of a stack."""
     threads = [
         thread for thread in dump.split("\n\n") if "in _worker\n" not in thread.split("\n", 2)[1] + "\n"
     ]

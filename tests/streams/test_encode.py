@@ -18,6 +18,7 @@ from streams.encode import (
     encode_recommendations,
     encode_scores,
     encode_snapshot,
+    not_null,
     read,
     read_dead_letter,
     recommendation_id,
@@ -131,6 +132,16 @@ class TestDeadLetters:
     def test_long_messages_and_odd_characters_are_carried_as_far_as_they_can_be(self):
         headers = dead_letter(self.RECORD, Reject("poison", "\ud800" + "x" * 5000), "events", 3)
         assert len(dict(headers)["error.message"]) == MAX_MESSAGE
+
+    @pytest.mark.parametrize(
+        ("key", "value", "nulls"), [(None, b"v", b"key"), (b"k", None, b"value"), (None, None, b"key,value")]
+    )
+    def test_a_header_says_what_was_null(self, key, value, nulls):
+        record = self.RECORD._replace(key=key, value=value)
+        headers = dead_letter(record, Reject("empty_value", "none"), "events", 3)
+        assert dict(headers)["error.null"] == nulls
+        assert read_dead_letter(headers).reason == "empty_value"
+        assert (not_null(key), not_null(value)) == (key or b"", value or b"")
 
     @pytest.mark.parametrize(
         "headers", [[], [("error.reason", b"x")], [(f"error.{n}", b"x") for n in ("reason", "offset")]]

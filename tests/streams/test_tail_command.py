@@ -151,7 +151,7 @@ class TestReading:
         assert tail("alerts", "--key", "c-1", "--once", "--raw")[1] == ["1", "3"]
 
     def test_raw_prints_bytes_untouched(self, produce, tail):
-        produce(topics.DEAD_LETTERS, (None, b"\x1b[31mred"))
+        produce(topics.DEAD_LETTERS, (b"", b"\x1b[31mred"))
         assert tail("dlq", "--once", "--raw")[1] == ["\x1b[31mred"]
 
     def test_aborted_records_are_not_shown(self, produce, tail, settings):

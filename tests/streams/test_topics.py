@@ -4,6 +4,8 @@ from streams import topics
 from streams.settings import Settings, load
 from streams.topics import Existing
 
+DAY_MS = 86_400_000
+
 
 def as_the_table_says(settings):
     return {
@@ -55,6 +57,26 @@ class TestTable:
         assert int(topics.DEAD_LETTERS.configs(Settings())["max.message.bytes"]) > 1_048_588
         assert "max.message.bytes" not in topics.EVENTS.configs(Settings())
 
+    def test_what_was_replaced_or_deleted_goes_within_a_day(self):
+        for topic in topics.TOPICS:
+            configs = topic.configs(Settings())
+            if topic.compacted:
+                assert int(configs["max.compaction.lag.ms"]) == DAY_MS
+                assert int(configs["segment.ms"]) <= DAY_MS
+                assert int(configs["delete.retention.ms"]) >= DAY_MS
+
+    def test_dead_letters_of_a_key_are_all_there_for_a_week_and_can_be_deleted(self):
+        configs = topics.DEAD_LETTERS.configs(Settings())
+        assert configs["cleanup.policy"] == "compact,delete"
+        assert int(configs["min.compaction.lag.ms"]) == 7 * DAY_MS
+        assert int(configs["max.compaction.lag.ms"]) >= int(configs["min.compaction.lag.ms"])
+        assert configs["retention.ms"] == str(30 * DAY_MS)
+
+    @pytest.mark.parametrize(("keep", "segment"), [("7d", DAY_MS), ("2h", 7_200_000), ("forever", None)])
+    def test_records_leave_at_most_a_day_after_their_time(self, keep, segment):
+        configs = topics.EVENTS.configs(load(environ={}, event_retention=keep))
+        assert configs.get("segment.ms") == (segment and str(segment))
+
     def test_with_three_copies_two_must_be_in_step(self):
         settings = load(environ={}, replication_factor=3)
         assert all(topic.configs(settings)["min.insync.replicas"] == "2" for topic in topics.TOPICS)
@@ -99,6 +121,36 @@ class TestDifferences:
         mismatch = only_difference(existing)
         assert mismatch.fatal
         assert "records would be lost by age" in mismatch.explanation
+
+    @pytest.mark.parametrize(("has", "fatal"), [("1000", True), ("3599999", True), ("3600000", False)])
+    def test_a_changelog_that_forgets_deletions_before_a_restore_has_read_them_is_fatal(self, has, fatal):
+        existing = as_the_table_says(Settings())
+        name = topics.USERS_CHANGELOG.full_name(Settings())
+        existing[name].configs["delete.retention.ms"] = has
+        mismatch = only_difference(existing)
+        assert mismatch.fatal is fatal
+        assert ("bring back what was erased" in mismatch.explanation) is fatal
+
+    def test_a_changelog_without_a_deadline_for_erasures_is_worth_a_note(self):
+        existing = as_the_table_says(Settings())
+        name = topics.USERS_CHANGELOG.full_name(Settings())
+        existing[name].configs["max.compaction.lag.ms"] = str(2**63 - 1)
+        mismatch = only_difference(existing)
+        assert not mismatch.fatal
+        assert "an erased user's rows may stay in the log that long" in mismatch.explanation
+
+    def test_dead_letters_that_cannot_be_deleted_are_worth_a_note(self):
+        existing = as_the_table_says(Settings())
+        name = topics.DEAD_LETTERS.full_name(Settings())
+        existing[name].configs["cleanup.policy"] = "delete"
+        mismatch = only_difference(existing)
+        assert not mismatch.fatal
+        assert "what an erased user has in it stays as long as everything else" in mismatch.explanation
+
+    def test_the_order_of_policies_does_not_matter(self):
+        existing = as_the_table_says(Settings())
+        existing[topics.DEAD_LETTERS.full_name(Settings())].configs["cleanup.policy"] = "delete,compact"
+        assert topics.differences(Settings(), existing) == []
 
     def test_another_retention_of_events_is_worth_a_note(self):
         existing = as_the_table_says(Settings())

@@ -60,11 +60,21 @@ class ReferenceStore:
 
     def apply(self, event):
         tick = self.settings.tick_ms
+        if event.kind == "user_erased":
+            # It takes effect where it lies in the log; before the first event there is nobody to erase.
+            event = event._replace(time=max(self.latest, 0))
+            if self.next_tick is None:
+                self.judge(event)
+                return
         if self.next_tick is None:
+            self.seen, self.open = {}, {}
             self.next_tick = math.ceil(event.time / tick) * tick
         while self.next_tick < event.time:
             self.tick(self.next_tick)
             self.next_tick += tick
+        self.judge(event)
+
+    def judge(self, event):
         self.latest = max(self.latest, event.time)
         self.make_room_for_an_id()
         if event.event_id in self.seen:

@@ -291,6 +291,27 @@ class TestErasure:
         gone = {key for key, value in store.dirty_rows() if value is None}
         assert {b"u:ann", b"\0landmarks:u:ann"} <= gone
 
+    def test_an_erasure_is_never_too_late_and_does_not_move_the_clock(self):
+        """A present request amid a replay of old events must not let everybody look long gone."""
+        store = UserStore(BOUNDED)
+        store.apply(batch_of([Event("u:ann"), Event("u:bob", time=START_MS + DAY_MS)]))
+        now = store.clock.now_ms
+        years = 3_000 * DAY_MS
+        for at, subject in ((START_MS + years, "u:ann"), (START_MS - years, "u:bob")):
+            effects = store.apply(batch_of([Event(subject, "user_erased", at)], 5 + at % 7))
+            assert (effects.rejects, effects.scores) == ([], [])
+            assert [one.subject for one in effects.forgotten] == [subject]
+            assert store.lookup(subject) is None
+        assert store.clock.now_ms == now
+
+    def test_what_comes_after_an_erasure_begins_a_new_profile(self):
+        store = UserStore(SMALL)
+        store.apply(
+            batch_of([Event("u:ann", items=("a1",)), Event("u:ann", "user_erased"), Event("u:ann", "login")])
+        )
+        assert store.lookup("u:ann").event_counts == {"login": 1}
+        assert store.lookup("u:ann").recent == []
+
 
 class TestHistories:
     def test_the_newest_touch_comes_first_and_unknown_users_have_none(self):

@@ -89,6 +89,40 @@ class TestScores:
         ]
 
 
+class TestDeadLetters:
+    def letters(self, shop, *records):
+        return [(o.key, o.value, dict(o.headers)) for o in shop.apply(*records) if o.topic == "dlq"]
+
+    def test_an_erasure_deletes_the_letters_under_the_id_and_under_its_own_key(self):
+        shop = Shop()
+        found = self.letters(shop, shop.record("user_erased", "ann", key=b"account 7"))
+        assert found == [(b"ann", None, {}), (b"account 7", None, {})]
+
+    @pytest.mark.parametrize("key", [b"ann", None, b""])
+    def test_without_a_key_of_its_own_there_is_one_tombstone(self, key):
+        shop = Shop()
+        assert self.letters(shop, shop.record("user_erased", "ann", key=key)) == [(b"ann", None, {})]
+
+    def test_letters_and_tombstones_come_in_the_order_of_the_log(self):
+        """What is rejected after the erasure stays."""
+        shop = Shop()
+        bad = Record(90, START_MS, b"ann", b"{")
+        erasure = shop.record("user_erased", "a:ann", key=b"ann")
+        found = self.letters(shop, bad, erasure, bad._replace(offset=92), shop.record("login", "bob"))
+        assert [(key, value) for key, value, _ in found] == [(b"ann", b"{"), (b"ann", None), (b"ann", b"{")]
+
+    def test_neither_key_nor_value_is_null(self):
+        """The topic is compacted: null keys are refused there, and null values delete."""
+        shop = Shop()
+        [(key, value, headers)] = self.letters(shop, Record(1, START_MS, None, None))
+        assert (key, value, headers["error.null"]) == (b"", b"", b"key,value")
+
+    def test_an_eviction_deletes_no_letters(self):
+        shop = Shop(BOUNDED)
+        shop.apply(shop.record("login", "ann"))
+        assert self.letters(shop, shop.record("login", "bob", START_MS + 20 * DAY_MS)) == []
+
+
 def test_sizes_and_what_was_dropped_early_are_measured():
     shop = Shop(dedupe_max_ids=8)
     for _ in range(20):
