@@ -53,7 +53,7 @@ class Journal:
         return sealed
 
     def open(self, rows: Iterable[Row]) -> list[Row]:
-        """Return the latest row of every key as it was before `seal`; what it replaced is not looked at.
+        """Return the latest of the rows of every key as it was before `seal`; others are not looked at.
 
         Parameters
         ----------

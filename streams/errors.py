@@ -5,6 +5,7 @@ KeepstreamError
 ├── BrokerUnavailableError     no broker answered before the deadline
 ├── TopicsError                topics are missing or do not fit the topic table
 ├── SourceError                an input file cannot be read
+├── StateCopyError             state cannot be saved to a file or loaded from one
 └── EngineError
     ├── PositionLostError      the log does not hold the committed position
     ├── CorruptChangelogError  a row of a changelog cannot be loaded; a CorruptStateError too
@@ -30,6 +31,10 @@ class TopicsError(KeepstreamError):
 
 class SourceError(KeepstreamError):
     """An input file cannot be read; the message names file, line and column."""
+
+
+class StateCopyError(KeepstreamError):
+    """State cannot be saved to a file or loaded from one as things are; the message says what to do."""
 
 
 class EngineError(KeepstreamError):

@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "user": "Show a user: counts, churn risk, recommendations.",
     "item": "Show an item: touches and neighbours.",
     "topics": "Create, list and check the topics.",
+    "state": "Save the state to a file, or load it.",
     "settings": "List every setting, its value and its meaning.",
     "broker": "Run the embedded broker in the foreground.",
     "dlq": "List, show and replay rejected events.",

@@ -142,7 +142,7 @@ class TestCorruptChangelog:
         assert said.startswith(f"{bench.group}-items-changelog[0], offset 3, key {rows[3][0]!r}: ")
         assert "its checksum does not fit" in said
 
-    async def test_a_row_that_was_replaced_since_stops_nobody(self, bench):
+    async def test_a_row_that_was_replaced_right_after_stops_nobody(self, bench):
         rows = Journal().seal([(NAME_KEY + bytes(8), b"sku-1")])
         self.write(bench, rows[0], (rows[1][0], b"damaged"), rows[1], (POSITION_KEY, encode_position(0)))
         runtime = await bench.start(

@@ -57,6 +57,7 @@ def feed_everything(metrics):
     metrics.model_quality("churn", "log_loss", 0.4)
     metrics.recommendation_quality("hit_rate", 0.3)
     metrics.drift("churn")
+    metrics.broadcast_refused("models")
     metrics.standing(3, [held("users", 0), held("users", 1, opened=False), held("trainer", 0)], ready=False)
     metrics.lookup("user", 200, 0.001)
     metrics.loop_lag(0.002)

@@ -1,0 +1,87 @@
+"""`keepstream state`: save the state of stopped workers to a file, and load it into empty topics."""
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams.cli.options import BootstrapServers, Config, TopicPrefix
+from streams.settings import Settings, load
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+    help="Save the state to a file, or load it.",
+)
+
+
+class _Events(Enum):
+    KEPT = "kept"
+    NEW = "new"
+
+
+_File = Annotated[Path, typer.Argument(metavar="FILE", help="The file of the state.")]
+
+
+@app.command()
+def save(
+    file: _File,
+    config: Config = None,
+    bootstrap_servers: BootstrapServers = None,
+    topic_prefix: TopicPrefix = None,
+) -> None:
+    """Save the state of stopped workers.
+
+    Let the workers read to the end and stop them all before: it is refused while one writes, and while item
+    pairs or examples wait.
+    """
+    from streams import state_copy
+
+    copied = state_copy.save(_reach(config, bootstrap_servers, topic_prefix), file)
+    for name, rows in copied.rows.items():
+        print(f"{rows:>12,} rows of {name}")
+    print(f"{file.stat().st_size:>12,} bytes in {file}")
+    print(f"{copied.events_ahead:>12,} events not read yet: they stay in {_events()}")
+
+
+@app.command("load")
+def load_(
+    file: _File,
+    events: Annotated[
+        _Events,
+        typer.Option(
+            "--events", help="kept: read on in the event topic; new: it is another one, read it all."
+        ),
+    ] = _Events.KEPT,
+    config: Config = None,
+    bootstrap_servers: BootstrapServers = None,
+    topic_prefix: TopicPrefix = None,
+) -> None:
+    """Load a saved state into empty topics.
+
+    Missing topics are created. No worker may run; those that start after it go on where the saved ones had
+    stopped.
+    """
+    from streams import state_copy
+
+    settings = _reach(config, bootstrap_servers, topic_prefix)
+    copied = state_copy.load(settings, file, events.value)
+    for name, rows in copied.rows.items():
+        print(f"{rows:>12,} rows of {name}")
+    print(f"{copied.events_ahead:>12,} events of {_events()} to read on from there")
+
+
+def _events() -> str:
+    from streams import topics
+
+    return topics.EVENTS.name
+
+
+def _reach(config: Config, bootstrap_servers: BootstrapServers, topic_prefix: TopicPrefix) -> Settings:
+    from streams import clients
+
+    settings = clients.require(load(config, bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix))
+    clients.wait_for_broker(settings.broker, say=lambda text: typer.echo(text, err=True))
+    return settings
