@@ -19,14 +19,18 @@ from tests.chaos.standing import Agent, standing
 from tests.chaos.wire import Wire
 
 SETTINGS = {
-    "horizon": "14d",
+    "horizon": "5d",
+    "landmark_interval": "2d",
+    "hazard_step": "2d",
     "min_labels": "20",
     "slots": "64",
     "list_length": "5",
     "session_timeout": "6s",
+    "rebalance_timeout": "30s",
+    "revoke_deadline": "8s",
     "http_port": "0",
 }
-"""Of every worker: weeks are enough for labels, no partner is evicted, the dead are noticed soon."""
+"""Of every worker: labels mature within a short log, no partner is evicted, the dead are noticed soon."""
 
 _QUIET_S = 180
 

@@ -24,6 +24,7 @@ COMMIT_OFFSETS: Final = 28
 
 _LIMIT: Final = 2**20
 _STEP_S: Final = 0.02
+_PAUSE_S: Final = 0.5
 
 
 class Wire:
@@ -122,9 +123,15 @@ class Wire:
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if time.monotonic() < self._cut_until:
-            raise _CutError
+            await asyncio.sleep(_PAUSE_S)
+            return
         host, port = self._upstream.split(":")
-        there, back = await asyncio.open_connection(host, int(port), limit=_LIMIT)
+        try:
+            there, back = await asyncio.open_connection(host, int(port), limit=_LIMIT)
+        except OSError:
+            # An end at once would invite the next attempt at once, without any client's pause between.
+            await asyncio.sleep(_PAUSE_S)
+            return
         doomed: set[int] = set()
         ways = [
             asyncio.ensure_future(self._requests(reader, back, doomed)),
