@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help demo test check lint types format setup clean
+.PHONY: help demo test chaos check lint types format setup clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ demo: setup  ## run the simulated shop on the embedded broker; ARGS="--seconds 3
 
 test: setup  ## run every test (Apache Kafka tests skip where Java or Maven is missing)
 	$(BIN)/python -m pytest $(ARGS)
+
+chaos: setup  ## kill, freeze and cut off workers and brokers, and compare; ARGS="--faults 30 --seed 7" for a short run
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 lint: setup  ## ruff
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

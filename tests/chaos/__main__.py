@@ -34,10 +34,10 @@ def main() -> int:
         kinds = ["kill", "term"] if asked.embedded else list(SHARES)
         records = asked.records or max(_LEAST_RECORDS, _RECORDS_A_FAULT * asked.faults)
         where = on_embedded_broker if asked.embedded else on_kafka
-        with where(directory) as place:
+        with where(directory) as stage:
             log = ShopLog(records, partitions=4, seed=asked.seed)
             try:
-                proof = prove(place, plan(asked.faults, records, asked.seed, kinds), log, directory, say)
+                proof = prove(stage, plan(asked.faults, records, asked.seed, kinds), log, directory, say)
             except AssertionError as error:
                 say(f"FAILED: {error}\nagain with --seed {asked.seed} --faults {asked.faults}")
                 return 1

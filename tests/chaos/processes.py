@@ -15,12 +15,8 @@ _LIBRARY = ("/concurrent/", "/asyncio/", "/threading.py", "/mode/", "<frozen ")
 
 
 def _told(dump: str) -> str:
-    """Return a dump of threads without those that wait for work and the library's part of a stack."""
-    threads = [
-        thread for thread in dump.split("\n\n") if "in _worker\n" not in thread.split("\n", 2)[1] + "\n"
-    ]
-    lines = "\n".join(threads).splitlines()
-    return "\n".join(line for line in lines if not any(frame in line for frame in _LIBRARY))
+    """Return a dump of threads without the frames of libraries that every thread has."""
+    return "\n".join(line for line in dump.splitlines() if not any(frame in line for frame in _LIBRARY))
 
 
 def _outside() -> dict[str, str]:

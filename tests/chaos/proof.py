@@ -14,7 +14,7 @@ from tests.chaos.driver import Driver
 from tests.chaos.events import ShopLog
 from tests.chaos.faults import MAX_WORKERS, Fault
 from tests.chaos.frozen import freeze
-from tests.chaos.outcome import Outcome, read_outcome
+from tests.chaos.outcome import Outcome, Place, read_outcome
 from tests.chaos.readers import Follower, by_kafka_python
 from tests.chaos.shop import ShopRun, settings_of
 from tests.chaos.wire import Wire
@@ -39,8 +39,10 @@ class Proof:
         Workers that ended by themselves, in words.
     lost_answers, refused
         What the wires did.
-    outputs
-        Outputs under faults.
+    outcomes
+        What either run left behind.
+    records, outputs
+        Records of the log, and outputs under faults.
     seconds
         How long the faults and the work after them took.
     """
@@ -50,6 +52,7 @@ class Proof:
     ended: list[str] = field(default_factory=list)
     lost_answers: int = 0
     refused: int = 0
+    outcomes: tuple[Outcome, Outcome] | None = None
     records: int = 0
     outputs: int = 0
     seconds: float = 0.0
@@ -75,7 +78,7 @@ class Proof:
 
 
 @dataclass(frozen=True)
-class Place:
+class Stage:
     """Where runs take place: a broker, and what may come between it and workers of these names."""
 
     bootstrap: str
@@ -85,7 +88,7 @@ class Place:
 
 
 @contextmanager
-def on_kafka(directory: Path) -> Iterator[Place]:
+def on_kafka(directory: Path) -> Iterator[Stage]:
     """Yield Apache Kafka with a wire for each of several workers."""
     with ExitStack() as ends:
         server = KafkaServer(directory / "kafka")
@@ -94,22 +97,22 @@ def on_kafka(directory: Path) -> Iterator[Place]:
             wire.lead_to(server.add_listener(f"WIRE_{name.upper()}", "PLAINTEXT", wire.address))
             ends.callback(wire.close)
         ends.enter_context(server)
-        yield Place(server.bootstrap_servers, server, wires, list(wires))
+        yield Stage(server.bootstrap_servers, server, wires, list(wires))
 
 
 @contextmanager
-def on_embedded_broker(directory: Path) -> Iterator[Place]:
+def on_embedded_broker(directory: Path) -> Iterator[Stage]:
     """Yield the embedded broker, for one worker."""
     with EmbeddedBroker(directory / "broker") as broker:
-        yield Place(broker.bootstrap_servers, None, {}, ["w1"])
+        yield Stage(broker.bootstrap_servers, None, {}, ["w1"])
 
 
-def prove(place: Place, plan: Sequence[Fault], log: ShopLog, directory: Path, say: Say) -> Proof:
+def prove(stage: Stage, plan: Sequence[Fault], log: ShopLog, directory: Path, say: Say) -> Proof:
     """Process a log twice and compare.
 
     Parameters
     ----------
-    place
+    stage
         Where.
     plan
         What is to happen during the second time.
@@ -121,22 +124,22 @@ def prove(place: Place, plan: Sequence[Fault], log: ShopLog, directory: Path, sa
         Told of progress.
     """
     frozen = directory / "frozen"
-    freeze(log.records, settings_of("any", place.bootstrap, directory), frozen)
+    freeze(log.records, settings_of("any", stage.bootstrap, directory), frozen)
     proof = Proof(records=len(log))
     say(f"{len(log):,} records; first undisturbed")
-    run = ShopRun("undisturbed", place.bootstrap, directory, log.records, frozen=frozen)
-    undisturbed = _process_quietly(run, place, say)
+    run = ShopRun("undisturbed", stage.bootstrap, directory, log.records, frozen=frozen)
+    undisturbed = _process_quietly(run, stage, say)
     proof.verdicts += _named("undisturbed", judge(undisturbed, log.truth, run.settings))
     say(f"now with {len(plan)} faults")
-    run = ShopRun("disturbed", place.bootstrap, directory, log.records, frozen=frozen, wires=place.wires)
+    run = ShopRun("disturbed", stage.bootstrap, directory, log.records, frozen=frozen, wires=stage.wires)
     try:
-        disturbed, seen = _process_under_faults(run, place, plan, proof, directory, say)
+        disturbed, seen = _process_under_faults(run, stage, plan, proof, directory, say)
         proof.verdicts += _named("disturbed", judge(disturbed, log.truth, run.settings))
         proof.verdicts += compare(undisturbed, disturbed, run.settings)
         proof.verdicts += same_readings(disturbed, seen, "a reader during the faults")
         other = {topic.name: by_kafka_python(run, topic) for topic in (topics.RECOMMENDATIONS, topics.ALERTS)}
         proof.verdicts += same_readings(disturbed, other, "kafka-python")
-        proof.outputs = disturbed.outputs
+        proof.outcomes, proof.outputs = (undisturbed, disturbed), disturbed.outputs
         if not proof.holds:
             say(run.report())
     finally:
@@ -144,11 +147,11 @@ def prove(place: Place, plan: Sequence[Fault], log: ShopLog, directory: Path, sa
     return proof
 
 
-def _process_quietly(run: ShopRun, place: Place, say: Say) -> Outcome:
+def _process_quietly(run: ShopRun, stage: Stage, say: Say) -> Outcome:
     try:
         run.feeder.allowed = len(run.log)
         run.feeder.start()
-        run.workers.start(place.names[0])
+        run.workers.start(stage.names[0])
         ended = run.wait_until_done(say)
         assert not ended, f"workers ended by themselves: {ended}\n{run.report()}"
         run.stop()
@@ -158,13 +161,13 @@ def _process_quietly(run: ShopRun, place: Place, say: Say) -> Outcome:
 
 
 def _process_under_faults(  # noqa: PLR0917  # what `prove` has at hand
-    run: ShopRun, place: Place, plan: Sequence[Fault], proof: Proof, directory: Path, say: Say
-) -> tuple[Outcome, dict[str, list]]:
+    run: ShopRun, stage: Stage, plan: Sequence[Fault], proof: Proof, directory: Path, say: Say
+) -> tuple[Outcome, dict[str, list[Place]]]:
     began = time.monotonic()
     follower = Follower(run)
     follower.start()
     driver = Driver(
-        run, broker=place.broker, wires=place.wires, names=place.names,
+        run, broker=stage.broker, wires=stage.wires, names=stage.names,
         log=directory / "faults.jsonl", say=say,
     )  # fmt: skip
     proof.struck, proof.ended = driver.struck, driver.ended
@@ -174,8 +177,8 @@ def _process_under_faults(  # noqa: PLR0917  # what `prove` has at hand
     run.wait_until_done(say)
     run.stop()
     proof.seconds = time.monotonic() - began
-    proof.lost_answers = sum(wire.lost for wire in place.wires.values())
-    proof.refused = sum(wire.refused for wire in place.wires.values())
+    proof.lost_answers = sum(wire.lost for wire in stage.wires.values())
+    proof.refused = sum(wire.refused for wire in stage.wires.values())
     outcome = read_outcome(run)
     follower.finish(outcome.places)
     return outcome, follower.seen

@@ -19,14 +19,18 @@ from tests.chaos.standing import Agent, standing
 from tests.chaos.wire import Wire
 
 SETTINGS = {
-    "horizon": "14d",
+    "horizon": "5d",
+    "landmark_interval": "2d",
+    "hazard_step": "2d",
     "min_labels": "20",
     "slots": "64",
     "list_length": "5",
     "session_timeout": "6s",
+    "rebalance_timeout": "30s",
+    "revoke_deadline": "8s",
     "http_port": "0",
 }
-"""Of every worker: weeks are enough for labels, no partner is evicted, the dead are noticed soon."""
+"""Of every worker: labels mature within a short log, no partner is evicted, the dead are noticed soon."""
 
 _QUIET_S = 180
 
@@ -62,21 +66,40 @@ class Feeder(threading.Thread):
         self.failures: list[str] = []
 
     def run(self) -> None:
+        try:
+            self._feed()
+        except Exception as error:
+            self.failures.append(repr(error))
+            raise
+
+    def _feed(self) -> None:
         while self.sent < len(self._log):
             if self.sent >= self.allowed:
                 self._producer.poll(0.05)
                 continue
-            record = self._log[self.sent]
-            partition = -1 if record.partition is None else record.partition
-            self._producer.produce(
-                self._topic, record.value, record.key, partition, on_delivery=self._delivered
-            )
+            self._send(self._log[self.sent])
             self.sent += 1
             if self.sent % 20 == 0:
-                self._producer.poll(0 if self.rate is None else 20 / self.rate)
+                self._pause(0 if self.rate is None else 20 / self.rate)
         if left := self._producer.flush(300):
             self.failures.append(f"{left} events were not taken")
         self.finished = True
+
+    def _pause(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        self._producer.poll(0)
+        while (left := until - time.monotonic()) > 0:
+            self._producer.poll(left)  # returns with the first news
+
+    def _send(self, record: Sent) -> None:
+        partition = -1 if record.partition is None else record.partition
+        while True:
+            try:
+                return self._producer.produce(
+                    self._topic, record.value, record.key, partition, on_delivery=self._delivered
+                )
+            except BufferError:
+                self._producer.poll(0.1)
 
     def _delivered(self, error: object, message: object) -> None:
         if error is not None:
@@ -190,6 +213,7 @@ class ShopRun:
         seen: dict[str, int] = {}
         moved, ended = time.monotonic(), {}
         while True:
+            assert not self.feeder.failures, f"events were not sent: {self.feeder.failures[0]}"
             ended |= self.workers.supervise()
             with suppress(KafkaException):
                 if self.is_done():

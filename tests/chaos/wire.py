@@ -24,6 +24,7 @@ COMMIT_OFFSETS: Final = 28
 
 _LIMIT: Final = 2**20
 _STEP_S: Final = 0.02
+_PAUSE_S: Final = 0.5
 
 
 class Wire:
@@ -48,6 +49,7 @@ class Wire:
         self._refused_api = -1
         self._doomed: tuple[frozenset[int], int] = (frozenset(), 0)
         self._loop = asyncio.new_event_loop()
+        self._over = asyncio.Event()
         self._connections: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run, name=f"wire-{self.port}", daemon=True)
 
@@ -59,16 +61,13 @@ class Wire:
     def lead_to(self, upstream: str) -> None:
         """Begin to carry connections to an address."""
         self._upstream = upstream
-        listening = socket.create_server((HOST, self.port))
-        self._listening = listening
+        self._listening = socket.create_server((HOST, self.port))
         self._thread.start()
 
     def close(self) -> None:
         """End every connection."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(10)
-        self._listening.close()
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join(10)
 
     # -- faults
 
@@ -97,12 +96,15 @@ class Wire:
     # -- carrying
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
         self._loop.run_until_complete(self._serve())
-        self._loop.run_forever()
+        self._loop.close()
 
     async def _serve(self) -> None:
-        self._server = await asyncio.start_server(self._connected, sock=self._listening, limit=_LIMIT)
+        server = await asyncio.start_server(self._connected, sock=self._listening, limit=_LIMIT)
+        await self._over.wait()
+        server.close()
+        self._end_connections()
+        await asyncio.gather(*self._connections, return_exceptions=True)
 
     def _end_connections(self) -> None:
         for task in self._connections:
@@ -122,9 +124,15 @@ class Wire:
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if time.monotonic() < self._cut_until:
-            raise _CutError
+            await asyncio.sleep(_PAUSE_S)
+            return
         host, port = self._upstream.split(":")
-        there, back = await asyncio.open_connection(host, int(port), limit=_LIMIT)
+        try:
+            there, back = await asyncio.open_connection(host, int(port), limit=_LIMIT)
+        except OSError:
+            # An end at once would invite the next attempt at once, without any client's pause between.
+            await asyncio.sleep(_PAUSE_S)
+            return
         doomed: set[int] = set()
         ways = [
             asyncio.ensure_future(self._requests(reader, back, doomed)),
