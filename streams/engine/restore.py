@@ -228,7 +228,7 @@ class Restorer:
 def _located(
     partition: Partition, rows: Sequence[tuple[bytes, bytes | None]] = (), offsets: Sequence[int] = ()
 ) -> Iterator[None]:
-    """Say where in the changelog a row lies that cannot be loaded: the latest of its key among those given."""
+    """Say where in the changelog a row lies that cannot be loaded: the latest one of its key."""
     try:
         yield
     except CorruptStateError as error:
