@@ -52,6 +52,7 @@ class Worker:
             topics.NEIGHBOURS.full_name(settings),
             topics.MODELS.full_name(settings),
             cooccurrence_settings(settings),
+            self.metrics,
         )
         self.runtime = self._runtime()
         self.runtime.agent(

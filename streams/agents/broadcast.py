@@ -1,7 +1,8 @@
 """What a worker knows of the whole shop: the newest churn model and every item's neighbours."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from online_models.events import UInt64s, hash_id
 from online_models.items.neighbours import NeighbourTable
 from online_models.items.settings import CooccurrenceSettings
 from streams.agents.documents import neighbour_row
+from streams.agents.report import Report
 from streams.broadcast import BroadcastReader, Rows
 from streams.encode import read
 from streams.schemas import ItemNeighbours, ModelSnapshot
@@ -30,16 +32,26 @@ class Broadcast:
         Full names of the topics.
     settings
         Of the stores that publish the neighbours.
+    report
+        Takes what is measured.
     """
 
     def __init__(
-        self, config: Mapping[str, Any], neighbours: str, models: str, settings: CooccurrenceSettings
+        self,
+        config: Mapping[str, Any],
+        neighbours: str,
+        models: str,
+        settings: CooccurrenceSettings,
+        report: Report,
     ) -> None:
         self.table = NeighbourTable(settings)
         self.scorer: ChurnScorer | None = None
         self.snapshot: ModelSnapshot | None = None
         self.refused = 0
-        self._reader = BroadcastReader(config, {neighbours: self.take_neighbours, models: self.take_models})
+        self._report = report
+        self._sinks = {neighbours: self.take_neighbours, models: self.take_models}
+        taking = {topic: partial(self._take, topic, sink) for topic, sink in self._sinks.items()}
+        self._reader = BroadcastReader(config, taking)
 
     @property
     def ready(self) -> bool:
@@ -48,6 +60,8 @@ class Broadcast:
 
     def start(self) -> None:
         """Begin to read, in the running event loop."""
+        for topic in self._sinks:
+            self._report.broadcast(topic, 0, 0)
         self._reader.start()
 
     def stop(self) -> None:
@@ -90,6 +104,11 @@ class Broadcast:
                     self.snapshot = snapshot
             except (CorruptStateError, KeyError, TypeError, ValueError) as error:
                 self._refuse(key, error)
+
+    def _take(self, topic: str, sink: Callable[[Rows], None], rows: Rows) -> None:
+        refused = self.refused
+        sink(rows)
+        self._report.broadcast(topic, len(rows), self.refused - refused)
 
     def _refuse(self, key: bytes, error: Exception) -> None:
         self.refused += 1
