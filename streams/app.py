@@ -52,8 +52,8 @@ class Worker:
             topics.NEIGHBOURS.full_name(settings),
             topics.MODELS.full_name(settings),
             cooccurrence_settings(settings),
+            self.metrics,
             horizon_ms=milliseconds(settings.churn.horizon),
-            on_refused=self.metrics.broadcast_refused,
         )
         self.runtime = self._runtime()
         self.runtime.agent(

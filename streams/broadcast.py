@@ -46,20 +46,13 @@ class BroadcastReader:
     config
         confluent-kafka settings that reach the broker.
     sinks
-        What takes the rows of a topic; called in the event loop, in log order within a partition.
-    on_refused
-        Told the topic of every row that a sink could not take over; its place is logged.
+        What takes the rows of a topic; called in the event loop, in log order within a partition. The place
+        of a row that it could not take over is logged.
     """
 
-    def __init__(
-        self,
-        config: Mapping[str, Any],
-        sinks: Mapping[str, Sink],
-        on_refused: Callable[[str], None] = lambda _: None,
-    ) -> None:
+    def __init__(self, config: Mapping[str, Any], sinks: Mapping[str, Sink]) -> None:
         self._config = dict(config)
         self._sinks = dict(sinks)
-        self._on_refused = on_refused
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = threading.Event()
         self._waiting = threading.BoundedSemaphore(_CHUNKS_WAITING)
@@ -166,23 +159,11 @@ class BroadcastReader:
         def take() -> None:
             try:
                 for refused in self._sinks[topic](chunk.rows) or ():
-                    self._refuse(topic, chunk, refused)
+                    _log_refused(topic, chunk, refused)
             finally:
                 self._waiting.release()
 
         self._call_in_loop(take)
-
-    def _refuse(self, topic: str, chunk: _Chunk, refused: Refused) -> None:
-        self._on_refused(topic)
-        partition, offset = chunk.places[refused.place]
-        log.error(
-            "%s[%d]: row at offset %d, key %r, is refused, what it would replace stays: %s",
-            topic,
-            partition,
-            offset,
-            chunk.rows[refused.place][0],
-            refused.reason,
-        )
 
     def _hand_over_ready(self, seconds: float, rows: int) -> None:
         log.info("broadcast topics read: %d rows in %.2f s", rows, seconds)
@@ -194,3 +175,15 @@ class BroadcastReader:
         assert loop is not None
         if not loop.is_closed():
             loop.call_soon_threadsafe(call)
+
+
+def _log_refused(topic: str, chunk: _Chunk, refused: Refused) -> None:
+    partition, offset = chunk.places[refused.place]
+    log.error(
+        "%s[%d]: row at offset %d, key %r, is refused, what it would replace stays: %s",
+        topic,
+        partition,
+        offset,
+        chunk.rows[refused.place][0],
+        refused.reason,
+    )

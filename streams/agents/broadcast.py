@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from online_models.events import UInt64s, hash_id
 from online_models.items.neighbours import NeighbourRow, NeighbourTable
 from online_models.items.settings import CooccurrenceSettings
 from streams.agents.documents import neighbour_row
+from streams.agents.report import Report
 from streams.broadcast import BroadcastReader, Refused, Rows
 from streams.encode import read, read_snapshot
 from streams.schemas import ItemNeighbours, ModelSnapshot
@@ -32,10 +34,10 @@ class Broadcast:
         Full names of the topics.
     settings
         Of the stores that publish the neighbours.
+    report
+        Takes what is measured.
     horizon_ms
         What users are asked for; a model of another horizon scores nobody.
-    on_refused
-        Told the topic of every row that cannot be read.
     """
 
     def __init__(
@@ -44,16 +46,18 @@ class Broadcast:
         neighbours: str,
         models: str,
         settings: CooccurrenceSettings,
+        report: Report,
         *,
         horizon_ms: int,
-        on_refused: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.table = NeighbourTable(settings)
         self.scorer: ChurnScorer | None = None
         self.snapshot: ModelSnapshot | None = None
-        self._horizon_ms = horizon_ms
+        self._horizon_ms, self._report = horizon_ms, report
+        self._topics = (neighbours, models)
         sinks = {neighbours: self.take_neighbours, models: self.take_models}
-        self._reader = BroadcastReader(config, sinks, on_refused)
+        taking = {topic: partial(self._take, topic, sink) for topic, sink in sinks.items()}
+        self._reader = BroadcastReader(config, taking)
 
     @property
     def ready(self) -> bool:
@@ -62,6 +66,8 @@ class Broadcast:
 
     def start(self) -> None:
         """Begin to read, in the running event loop."""
+        for topic in self._topics:
+            self._report.broadcast(topic, 0, 0)
         self._reader.start()
 
     def stop(self) -> None:
@@ -119,3 +125,8 @@ class Broadcast:
             )
             scorer = dataclasses.replace(scorer, ready=False)
         self.scorer, self.snapshot = scorer, snapshot
+
+    def _take(self, topic: str, sink: Callable[[Rows], list[Refused]], rows: Rows) -> list[Refused]:
+        refused = sink(rows)
+        self._report.broadcast(topic, len(rows), len(refused))
+        return refused

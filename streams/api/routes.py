@@ -213,7 +213,7 @@ def _counters(metrics: Metrics) -> dict[str, Any]:
 
 
 def _by_label(metrics: Metrics, metric: table.Metric) -> dict[str, int]:
-    return {labels[0]: int(value) for labels, value in metrics.values(metric)}
+    return {labels[0]: int(value) for labels, value in metrics.values(metric) if value}
 
 
 def _respond(answer: Answer) -> web.Response:

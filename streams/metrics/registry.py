@@ -88,6 +88,9 @@ class Metrics(Observer, Report):
         self._gauge(table.REJECT_ALERT).set_function(self._reject_alert)
         self._gauge(table.CHECKPOINT_AGE).set_function(self._checkpoint_age)
         self._gauge(table.INFO, version("keepstream")).set(1)
+        for metric in TABLE:
+            for value in metric.values:
+                self._counter(metric, value)
 
     def render(self) -> bytes:
         """Return all series in Prometheus' text format."""
@@ -240,9 +243,11 @@ class Metrics(Observer, Report):
         """Count a drift."""
         self._counter(table.DRIFTS, model).inc()
 
-    def broadcast_refused(self, topic: str) -> None:
-        """Count a broadcast record that could not be read."""
-        self._counter(table.BROADCAST_REFUSED, topic).inc()
+    def broadcast(self, topic: str, rows: int, refused: int) -> None:
+        """Count rows of a broadcast topic, and note when they came."""
+        self._counter(table.BROADCAST_ROWS, topic).inc(rows)
+        self._counter(table.BROADCAST_REFUSED, topic).inc(refused)
+        self._gauge(table.BROADCAST_LAST, topic).set(self._wall_clock())
 
     # -- what the server tells --------------------------------------------------------------------------
 

@@ -1,12 +1,16 @@
 """The one table of metrics: name, kind, unit, labels and meaning are written nowhere else."""
 
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
+
+from online_models.churn.labels import EXAMPLE_KINDS
+from online_models.events import RejectReason
 
 Kind = Literal["counter", "gauge", "histogram"]
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _LONG_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0)
 _BYTES: Final = tuple(float(4**n * 1024) for n in range(9))
+_AGENTS: Final = ("users", "items", "trainer")
 _RECORDS: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0)
 
 
@@ -27,6 +31,9 @@ class Metric(NamedTuple):
         Names of its labels; every one has few values.
     buckets
         Upper bounds of a histogram.
+    values
+        Values of a counter's only label that are known beforehand. Their series stand at 0 from the start,
+        because Prometheus sees no increase in a series that begins with 1.
     """
 
     name: str
@@ -35,10 +42,11 @@ class Metric(NamedTuple):
     meaning: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    values: tuple[str, ...] = ()
 
 
-def _counter(name: str, unit: str, meaning: str, *labels: str) -> Metric:
-    return Metric(name, "counter", unit, meaning, labels)
+def _counter(name: str, unit: str, meaning: str, *labels: str, values: tuple[str, ...] = ()) -> Metric:
+    return Metric(name, "counter", unit, meaning, labels, values=values)
 
 
 def _gauge(name: str, unit: str, meaning: str, *labels: str) -> Metric:
@@ -60,7 +68,11 @@ EVENTS_DUPLICATE: Final = _counter(
     "Events dropped because their event_id was seen within the dedupe window.",
 )
 EVENTS_REJECTED: Final = _counter(
-    "keepstream_events_rejected_total", "events", "Events sent to the dead-letter topic.", "reason"
+    "keepstream_events_rejected_total",
+    "events",
+    "Events sent to the dead-letter topic.",
+    "reason",
+    values=get_args(RejectReason),
 )
 REJECT_RATIO: Final = _gauge(
     "keepstream_reject_ratio",
@@ -109,12 +121,14 @@ APPLY_FAILURES: Final = _counter(
     "failures",
     "Exceptions raised while applying; the partition is restored and tried again.",
     "agent",
+    values=_AGENTS,
 )
 POISONED: Final = _counter(
     "keepstream_poisoned_records_total",
     "records",
     "Records set aside because applying one alone raised an exception.",
     "agent",
+    values=_AGENTS,
 )
 GAP: Final = _counter(
     "keepstream_gap_records_total",
@@ -195,6 +209,7 @@ FENCED: Final = _counter(
     "commits",
     "Commits refused because the group or another producer had taken over.",
     "reason",
+    values=("FencedError", "ClashError"),
 )
 
 # -- state and outputs --------------------------------------------------------------------------------------
@@ -257,7 +272,26 @@ RECOMMENDATION_QUALITY: Final = _gauge(
     "metric",
 )
 DRIFTS: Final = _counter(
-    "keepstream_model_drifts_total", "drifts", "Drifts that a model's detector has reported.", "model"
+    "keepstream_model_drifts_total",
+    "drifts",
+    "Drifts that a model's detector has reported.",
+    "model",
+    values=EXAMPLE_KINDS,
+)
+
+# -- broadcasts ---------------------------------------------------------------------------------------------
+
+BROADCAST_ROWS: Final = _counter(
+    "keepstream_broadcast_rows_total",
+    "rows",
+    "Rows of a broadcast topic taken over: model snapshots, neighbours of items.",
+    "topic",
+)
+BROADCAST_LAST: Final = _gauge(
+    "keepstream_broadcast_last_timestamp_seconds",
+    "Unix time",
+    "When this worker last took a row of a broadcast topic over; its start before the first.",
+    "topic",
 )
 BROADCAST_REFUSED: Final = _counter(
     "keepstream_broadcast_refused_total",

@@ -21,13 +21,14 @@ from online_models.pipeline import Pipeline
 from streams import app, clients, topics
 from streams.agents.broadcast import Broadcast
 from streams.agents.documents import model_snapshot, neighbours_documents
-from streams.broadcast import Rows
+from streams.agents.report import Report
+from streams.broadcast import Refused, Rows
 from streams.cli.worker import set_up_logging
 from streams.decode import Decoder
 from streams.encode import encode_neighbours, encode_snapshot
 from streams.engine.handler import Record
 from streams.schemas import ItemNeighbours
-from streams.settings import Settings, load
+from streams.settings import Settings, load, milliseconds
 from streams.store_settings import cooccurrence_settings, pipeline_settings
 from tests.chaos.events import ITEMS, Sent
 
@@ -76,15 +77,19 @@ class FrozenBroadcast(Broadcast):
             topics.NEIGHBOURS.full_name(settings),
             topics.MODELS.full_name(settings),
             cooccurrence_settings(settings),
+            Report(),
+            horizon_ms=milliseconds(settings.churn.horizon),
         )
         super().take_neighbours(frozen.neighbours)
         super().take_models(frozen.models)
 
-    def take_neighbours(self, rows: Rows) -> None:
+    def take_neighbours(self, rows: Rows) -> list[Refused]:
         """Leave things as they are."""
+        return []
 
-    def take_models(self, rows: Rows) -> None:
+    def take_models(self, rows: Rows) -> list[Refused]:
         """Leave things as they are."""
+        return []
 
 
 async def work(settings: Settings, frozen: Frozen) -> int:

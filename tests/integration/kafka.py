@@ -77,18 +77,17 @@ def missing() -> str | None:
 
 def jars() -> Path:
     """Return the directory of the jars, fetched once."""
-    return _once("libs", _fetch)
+    return once(cache_directory(), "libs", _fetch)
 
 
 def formatted() -> Path:
     """Return a data directory as the storage tool leaves it, made once: a JVM for it takes seconds."""
     jars()
-    return _once("formatted", _format)
+    return once(cache_directory(), "formatted", _format)
 
 
-def _once(name: str, make: Callable[[Path], None]) -> Path:
+def once(cache: Path, name: str, make: Callable[[Path], None]) -> Path:
     """Make an entry of the cache under another name and rename it when it is whole; others wait."""
-    cache = cache_directory()
     cache.mkdir(parents=True, exist_ok=True)
     entry = cache / name
     with (cache / "lock").open("w") as lock:

@@ -57,7 +57,7 @@ def feed_everything(metrics):
     metrics.model_quality("churn", "log_loss", 0.4)
     metrics.recommendation_quality("hit_rate", 0.3)
     metrics.drift("churn")
-    metrics.broadcast_refused("models")
+    metrics.broadcast("keepstream.models.v1", 1, 1)
     metrics.standing(3, [held("users", 0), held("users", 1, opened=False), held("trainer", 0)], ready=False)
     metrics.lookup("user", 200, 0.001)
     metrics.loop_lag(0.002)
@@ -103,6 +103,30 @@ class TestMetrics:
         for name, _ in inspect.getmembers(base, inspect.isfunction):
             assert name in vars(Metrics), name
 
+    def test_what_can_be_counted_is_there_before_it_is_counted(self):
+        """Prometheus computes no increase for a series that begins with its first count."""
+        metrics = Metrics()
+        for metric in TABLE:
+            if metric.kind == "counter" and len(metric.labels) == 1 and metric.labels[0] != "topic":
+                for value in metric.values:
+                    assert f'{metric.name}{{{metric.labels[0]}="{value}"}} 0.0' in metrics.render().decode()
+        assert {m.name for m in TABLE if m.values} >= {
+            "keepstream_events_rejected_total",
+            "keepstream_fenced_total",
+            "keepstream_model_drifts_total",
+            "keepstream_poisoned_records_total",
+        }
+
+    def test_a_broadcast_tells_when_it_came(self):
+        clock = Clock()
+        metrics = Metrics(wall_clock=clock)
+        metrics.broadcast("models", 0, 0)
+        clock.now += 5
+        metrics.broadcast("models", 3, 1)
+        assert metrics.value("keepstream_broadcast_rows_total", topic="models") == 3
+        assert metrics.value("keepstream_broadcast_refused_total") == 1
+        assert metrics.value("keepstream_broadcast_last_timestamp_seconds", topic="models") == 1_005
+
     def test_two_workers_of_one_process_do_not_share_series(self):
         first, second = Metrics(), Metrics()
         first.lists(5)
@@ -130,9 +154,9 @@ class TestMetrics:
         metrics.standing(2, [held("users", 0)], ready=True)
         text = metrics.render().decode()
         assert metrics.value("keepstream_partitions_open", agent="users") == 1
-        assert 'agent="items"' not in text
+        assert 'keepstream_partitions_open{agent="items"' not in text
         assert 'agent="users",partition="1"' not in text
-        assert 'model="churn"' not in text
+        assert 'keepstream_model_quality{model="churn"' not in text
 
     def test_lag_counts_what_is_not_applied_yet(self):
         metrics = Metrics()

@@ -1,6 +1,7 @@
 from online_models.items.settings import CooccurrenceSettings
 from streams.agents.broadcast import Broadcast
 from streams.agents.items import ItemsHandler
+from streams.agents.report import Report
 from streams.engine.handler import Record
 from streams.metrics import Metrics
 from tests.online_models.items.workload import DAY_MS, log_of
@@ -32,7 +33,14 @@ def test_an_evicted_item_loses_its_broadcast_row_and_gets_a_new_one_when_it_come
 
 class TestBroadcast:
     def broadcast(self):
-        return Broadcast({"bootstrap.servers": "127.0.0.1:1"}, "neighbours", "models", SETTINGS)
+        return Broadcast(
+            {"bootstrap.servers": "127.0.0.1:1"},
+            "neighbours",
+            "models",
+            SETTINGS,
+            Report(),
+            horizon_ms=DAY_MS,
+        )
 
     def row(self, item, time=5):
         handler = ItemsHandler(SETTINGS, 0, "neighbours", Metrics())

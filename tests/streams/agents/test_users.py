@@ -29,7 +29,14 @@ class Shop:
             partition=2,
             partitions=4,
             topics=TOPICS,
-            broadcast=Broadcast({"bootstrap.servers": "127.0.0.1:1"}, "neighbours", "models", SETTINGS),
+            broadcast=Broadcast(
+                {"bootstrap.servers": "127.0.0.1:1"},
+                "neighbours",
+                "models",
+                SETTINGS,
+                self.metrics,
+                horizon_ms=SMALL.horizon_ms,
+            ),
             live=LiveLists(),
             report=self.metrics,
         )
