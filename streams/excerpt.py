@@ -81,6 +81,25 @@ _READING: Final = {
 }
 
 
+def passing(error: Any) -> bool:
+    """Return whether an error of the Kafka client passes by itself: leaders move, requests time out."""
+    from confluent_kafka import KafkaError  # noqa: PLC0415  # loads librdkafka
+
+    return not error.fatal() and error.code() in {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError._TIMED_OUT,  # noqa: SLF001  # librdkafka's names
+        KafkaError._TRANSPORT,  # noqa: SLF001
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
+    }
+
+
 def _within(messages: Any, left: dict[Place, int]) -> Iterator[Followed]:
     """Yield the records that lie before the ends, and strike out what has been read."""
     from confluent_kafka import KafkaError  # noqa: PLC0415  # loads librdkafka
@@ -88,7 +107,7 @@ def _within(messages: Any, left: dict[Place, int]) -> Iterator[Followed]:
     for message in messages:
         place, error = Place(message.topic(), message.partition()), message.error()
         if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  # so named
-            if error.fatal() or not error.retriable():
+            if not passing(error):
                 raise BrokerUnavailableError(f"{place.topic}: {error.str()}")
             continue
         if error is None and message.offset() < left.get(place, 0):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from streams.doctor.cluster import Copies
+from streams.cluster import Copies
 from streams.doctor.finding import Finding, duration_in_words
 from streams.doctor.workers import Asked
 from streams.excerpt import Place

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, cast
 import msgspec
 
 from online_models.events import RejectReason
-from streams.doctor.cluster import Group
+from streams.cluster import Group
 from streams.doctor.finding import Finding, duration_in_words
 from streams.doctor.workers import Asked
 from streams.excerpt import Place, Stretch

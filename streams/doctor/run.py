@@ -9,10 +9,10 @@ from importlib.metadata import version
 from typing import Final
 
 from streams import clients, topics
-from streams.announce import read_workers
+from streams.announce import Directory
+from streams.cluster import Cluster
 from streams.doctor import broker_checks, flow_checks
 from streams.doctor.broker_checks import Head
-from streams.doctor.cluster import Cluster
 from streams.doctor.finding import Finding
 from streams.doctor.flow_checks import Standing
 from streams.doctor.workers import Asked, ask
@@ -95,7 +95,10 @@ class _Examination:
     def _workers(self) -> list[Asked]:
         if topics.WORKERS.full_name(self._settings) not in self._existing:
             return []
-        return ask(read_workers(self._settings), self._settings)
+        directory = Directory()
+        announced = self._cluster.stretches(self._places(topics.WORKERS))
+        directory.take([(r.key or b"", r.value) for r in excerpt(self._settings, announced)])
+        return ask(directory.workers(), self._settings)
 
     def _places(self, topic: Topic) -> list[Place]:
         name = topic.full_name(self._settings)

@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 
 from streams import topics
+from streams.cluster import Copies, Group
 from streams.doctor import broker_checks, flow_checks
 from streams.doctor.broker_checks import Head
-from streams.doctor.cluster import Copies, Group
 from streams.doctor.flow_checks import Producers, Standing
 from streams.doctor.workers import Asked
 from streams.excerpt import Place, Stretch

@@ -1,17 +1,19 @@
-"""What the doctor asks the broker: metadata, offsets, the group, sizes, its clock."""
+"""Questions to the broker: metadata, offsets, groups, sizes, its clock."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import cached_property
 from typing import Any, Final, NamedTuple, Self
 
 from streams import clients
 from streams.errors import BrokerUnavailableError
-from streams.excerpt import Place, Stretch
+from streams.excerpt import Place, Stretch, passing
 from streams.settings import Settings
 from streams.topics import PROBE
 
 _ASK_S: Final = 10.0
+_AGAIN_S: Final = 0.1
 
 
 class Copies(NamedTuple):
@@ -43,20 +45,20 @@ class Cluster:
 
         self._settings = settings
         self._admin = AdminClient(clients.confluent(settings.broker, log_level=0))
-        self._tools: Any = None
 
     def __enter__(self) -> Self:
-        from kafka import KafkaAdminClient  # noqa: PLC0415  # slow to import
-        from kafka.errors import KafkaError  # noqa: PLC0415  # same
-
-        try:
-            self._tools = KafkaAdminClient(**clients.kafka_python(self._settings.broker))
-        except KafkaError as error:
-            raise BrokerUnavailableError(f"the broker cannot be asked: {error}") from error
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._tools.close()
+        if "_tools" in vars(self):
+            self._tools.close()
+
+    @cached_property
+    def _tools(self) -> Any:
+        """Connect kafka-python's admin client, which knows what librdkafka's does not."""
+        from kafka import KafkaAdminClient  # noqa: PLC0415  # slow to import
+
+        return KafkaAdminClient(**clients.kafka_python(self._settings.broker))
 
     def brokers(self) -> list[str]:
         """Return the addresses of the brokers."""
@@ -105,9 +107,12 @@ class Cluster:
         """Return the offsets that a group has committed."""
         from confluent_kafka import ConsumerGroupTopicPartitions  # noqa: PLC0415  # loads librdkafka
 
-        asked = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
-        offsets = self._answer(asked[group], f"offsets of group {group}").topic_partitions
-        return {Place(one.topic, one.partition): one.offset for one in offsets if one.offset >= 0}
+        answer = _answered(
+            lambda: self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]),
+            f"offsets of group {group}",
+        )[group]
+        found = {Place(one.topic, one.partition): one.offset for one in answer.topic_partitions}
+        return {place: offset for place, offset in found.items() if offset >= 0}
 
     def group(self, name: str) -> Group:
         """Return state and members of a group; no members where it does not exist."""
@@ -163,24 +168,40 @@ class Cluster:
 
         if not places:
             return {}
-        asked = self._admin.list_offsets(
-            {TopicPartition(*place): spec for place in places},
-            isolation_level=IsolationLevel.READ_COMMITTED,
-            request_timeout=_ASK_S,
+        answers = _answered(
+            lambda: self._admin.list_offsets(
+                {TopicPartition(*place): spec for place in places},
+                isolation_level=IsolationLevel.READ_COMMITTED,
+                request_timeout=_ASK_S,
+            ),
+            "offsets",
         )
-        answers = {
-            Place(one.topic, one.partition): self._answer(answer, one.topic) for one, answer in asked.items()
+        return {
+            Place(one.topic, one.partition): (answer.offset, answer.timestamp)
+            for one, answer in answers.items()
         }
-        return {place: (answer.offset, answer.timestamp) for place, answer in answers.items()}
 
-    @staticmethod
-    def _answer(future: Any, what: str) -> Any:
-        from confluent_kafka import KafkaException  # noqa: PLC0415  # loads librdkafka
 
+def _answered(ask: Callable[[], Mapping[Any, Any]], what: str) -> dict[Any, Any]:
+    """Return the results of a request, asking again while leaders and coordinators move.
+
+    Raises
+    ------
+    BrokerUnavailableError
+        If the broker refuses, or the moving takes too long.
+    """
+    from confluent_kafka import KafkaException  # noqa: PLC0415  # loads librdkafka
+
+    until = time.monotonic() + _ASK_S
+    while True:
+        futures = ask()
         try:
-            return future.result(_ASK_S)
+            return {key: future.result(_ASK_S) for key, future in futures.items()}
         except KafkaException as error:
-            raise BrokerUnavailableError(f"{what}: {error.args[0].str()}") from error
+            reason = error.args[0]
+            if not passing(reason) or time.monotonic() > until:
+                raise BrokerUnavailableError(f"{what}: {reason.str()}") from error
+            time.sleep(_AGAIN_S)
 
 
 def _spec() -> Any:
