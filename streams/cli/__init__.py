@@ -32,7 +32,7 @@ COMMANDS: Final = {
     "user": "Show a user: counts, churn risk, recommendations.",
     "item": "Show an item: touches and neighbours.",
     "topics": "Create, list and check the topics.",
-    "settings": "List every setting, its value and its meaning.",
+    "config": "Show and check the settings.",
     "broker": "Run the embedded broker in the foreground.",
     "dlq": "List, show and replay rejected events.",
     "doctor": "Look for what is wrong with broker, topics, workers.",

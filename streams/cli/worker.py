@@ -76,7 +76,7 @@ def command(
 
     Waits for the broker, creates missing topics, restores its state, and runs until Ctrl-C or SIGTERM, which
     end it with a last checkpoint. Start more of them to share the work; on the embedded broker start one.
-    Every setting can also be given as an environment variable or in a file: see `keepstream settings`.
+    Every setting can also be given as an environment variable or in a file: see `keepstream config show`.
     """
     settings = load(
         config,
