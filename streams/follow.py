@@ -136,7 +136,7 @@ class Follower:
             error = message.error()
             place = (message.topic(), message.partition())
             if error is None:
-                found.append(_followed(message))
+                found.append(followed(message))
                 reached = message.offset() + 1
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # librdkafka's name for it
                 reached = message.offset()
@@ -170,7 +170,8 @@ class Follower:
         self._consumer.assign(assigned)
 
 
-def _followed(message: Any) -> Followed:
+def followed(message: Any) -> Followed:
+    """Return a message of librdkafka as a record."""
     return Followed(
         message.topic(),
         message.partition(),

@@ -64,6 +64,6 @@ ADVICE: Final[dict[RejectReason, Advice]] = {
     ),
     "poison": Advice(
         "The event broke the engine; it was set aside so that the stream could go on.",
-        "Report it with the dead letter: `keepstream tail dlq`.",
+        "Report it with the dead letter: `keepstream dlq show`.",
     ),
 }

@@ -45,7 +45,11 @@ class TrainerHandler:
         examples = ExampleBatch.concat([ExampleBatch.unpack(record.value or b"") for record in records])
         effects = self.store.apply(examples)
         for drift in effects.drifts:
-            log.warning("%s model: drift after %d labels, step size restored", drift.kind, drift.learned)
+            log.info(
+                "%s model: drift after %d labels, step size restored",
+                *(drift.kind, drift.learned),
+                extra={"model": drift.kind, "labels": drift.learned, "log_loss": drift.log_loss},
+            )
             self._report.drift(drift.kind)
         for name, value in self.store.card().items():
             model, _, metric = name.partition("_")
@@ -57,7 +61,13 @@ class TrainerHandler:
 
     def _snapshot(self, scorer: ChurnScorer, latest_ms: int) -> Output:
         self._report.outputs(self._models, 1)
-        key, value = encode_snapshot(documents.model_snapshot(scorer, latest_ms))
+        snapshot = documents.model_snapshot(scorer, latest_ms)
+        key, value = encode_snapshot(snapshot)
+        log.info(
+            "%s published after %d labels%s",
+            *(snapshot.model_version, snapshot.examples, "" if scorer.ready else ", not used yet: too few"),
+            extra={"model_version": snapshot.model_version, "labels": snapshot.examples},
+        )
         return Output(self._models, 0, key, value)
 
     def tick(self, now_ms: int) -> Sequence[Output]:  # noqa: ARG002  # models learn from labels only

@@ -114,7 +114,8 @@ class Owners:
                     return msgspec.json.decode(body, type=_Refusal).looked_into
                 log.warning("worker %s answers a lookup with %d", other.instance, response.status)
         except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError, ValueError) as error:
-            log.info("worker %s does not answer a lookup: %r", other.instance, error)
+            # Only its kind: the message may hold the address, and in it an id.
+            log.info("worker %s does not answer a lookup: %s", other.instance, type(error).__name__)
         return []
 
     def _nobody(self, agent: str, key: str, looked_into: set[int]) -> Answer:

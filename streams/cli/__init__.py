@@ -33,7 +33,7 @@ COMMANDS: Final = {
     "item": "Show an item: touches and neighbours.",
     "topics": "Create, list and check the topics.",
     "state": "Save the state to a file, or load it.",
-    "settings": "List every setting, its value and its meaning.",
+    "config": "Show and check the settings.",
     "broker": "Run the embedded broker in the foreground.",
     "dlq": "List, show and replay rejected events.",
     "doctor": "Look for what is wrong with broker, topics, workers.",

@@ -1,44 +1,18 @@
 """`keepstream worker`: processes events until it is told to stop."""
 
 import dataclasses
-import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from streams import logs
 from streams.cli.options import BootstrapServers, Config, DataDir, TopicPrefix
 from streams.settings import Settings, load
 
 if TYPE_CHECKING:
     from streams.app import Worker
-
-_NOISY: Final = ("aiokafka", "faust", "mode", "asyncio", "kafka", "aiohttp")
-"""Loggers of libraries: their warnings are wanted, their news are not."""
-
-_SAME_NEWS_S: Final = 10.0
-
-_SERVICES: Final = "[^"
-"""How Faust begins the lines in which its services tell that they start and stop."""
-
-
-class _Sparingly(logging.Filter):
-    """Lets a library say the same thing once in ten seconds: some repeat it ten times a second."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._said: dict[tuple[str, str], float] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether a record is news."""
-        if not record.name.startswith(_NOISY):
-            return True
-        what = (record.name, str(record.msg))
-        news = record.created - self._said.get(what, 0.0) >= _SAME_NEWS_S
-        if news:
-            self._said[what] = record.created
-        return news
 
 
 def command(
@@ -65,8 +39,12 @@ def command(
         typer.Option("--leave", help="Leave the group when stopping: for a worker that will not come back."),
     ] = None,
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], typer.Option(help="What to log, to standard error.")
-    ] = "info",
+        Literal["debug", "info", "warning", "error"] | None,
+        typer.Option(help="From which level on to log, to standard error."),
+    ] = None,
+    log_format: Annotated[
+        Literal["console", "json"] | None, typer.Option(help="Lines for people, or a JSON object a line.")
+    ] = None,
     data_dir: DataDir = None,
     config: Config = None,
     bootstrap_servers: BootstrapServers = None,
@@ -75,8 +53,15 @@ def command(
     """Process events: keep state, raise churn alerts, recommend, learn.
 
     Waits for the broker, creates missing topics, restores its state, and runs until Ctrl-C or SIGTERM, which
-    end it with a last checkpoint. Start more of them to share the work; on the embedded broker start one.
-    Every setting can also be given as an environment variable or in a file: see `keepstream settings`.
+    end it with a last checkpoint and exit code 0; 1 means that it gave up, and the log says why. Start more
+    of them to share the work; on the embedded broker start one. Every setting can also be given as an
+    environment variable or in a file: see `keepstream config show`. For example:
+
+      keepstream worker
+
+      keepstream worker --clock live --bootstrap-servers kafka-1:9092
+
+      keepstream worker --http-port 0 --log-format json
     """
     settings = load(
         config,
@@ -90,32 +75,11 @@ def command(
         clock=clock,
         accept_gap=accept_gap,
         leave_on_stop=leave,
+        log_level=log_level,
+        log_format=log_format,
     )
-    set_up_logging(log_level)
+    logs.set_up(settings.logs)
     sys.exit(_run(_prepared(settings)))
-
-
-def set_up_logging(level: str) -> None:
-    """Log to standard error, one line a message; libraries only when they have something to complain of."""
-    logging.basicConfig(
-        level=level.upper(),
-        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
-        stream=sys.stderr,
-        force=True,
-    )
-    if level != "debug":
-        for handler in logging.getLogger().handlers:
-            handler.addFilter(_is_news)
-            handler.addFilter(_Sparingly())
-        for name in _NOISY:
-            logging.getLogger(name).setLevel(logging.WARNING)
-    else:
-        logging.getLogger("librdkafka").setLevel(logging.DEBUG)
-        logging.getLogger("kafka.net").setLevel(logging.ERROR)
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    return record.levelno > logging.INFO or not record.getMessage().startswith(_SERVICES)
 
 
 def _prepared(settings: Settings) -> Settings:

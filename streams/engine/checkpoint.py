@@ -220,6 +220,11 @@ class Committer:
         size += sum(len(v or b"") for w in work for _, v in w.rows)
         rows, outputs = sum(len(w.rows) for w in work), sum(len(w.outputs) for w in work)
         self._observer.committed(seconds, len(work), rows, outputs, size)
+        log.debug(
+            "checkpoint of %d partitions: %d rows, %d outputs in %.0f ms",
+            *(len(work), rows, outputs, seconds * 1000),
+            extra={"partitions": len(work), "rows": rows, "outputs": outputs, "seconds": round(seconds, 3)},
+        )
 
     def _attempt(self, work: Sequence[Work], membership: Membership, until: float) -> None:
         producer = self._producer

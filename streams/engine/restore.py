@@ -127,7 +127,9 @@ class Restorer:
         seconds = time.monotonic() - began
         self.observer.restored(partition.source, rows, seconds)
         log.info(
-            "restored %s: %d rows in %.2f s, reading on at %d", partition.source, rows, seconds, position
+            "restored %s: %d rows in %.2f s, reading on at %d",
+            *(partition.source, rows, seconds, position),
+            extra={"rows": rows, "seconds": round(seconds, 3), "position": position},
         )
         return position
 

@@ -180,10 +180,14 @@ class Runtime:
             else:
                 self._drop(partition)
         self._membership = joined
-        log.info("generation %d: %d partitions", joined.generation, len(owned))
-        for source in owned:
-            if source not in self._partitions:
-                self._open(source)
+        fresh = owned - set(self._partitions)
+        log.info(
+            "generation %d: %d partitions, %d of them to be restored",
+            *(joined.generation, len(owned), len(fresh)),
+            extra={"generation": joined.generation, "partitions": len(owned), "restoring": len(fresh)},
+        )
+        for source in fresh:
+            self._open(source)
 
     def _drop(self, partition: Partition) -> None:
         partition.drop()

@@ -28,6 +28,7 @@ __all__ = [
     "in_words",
     "load",
     "milliseconds",
+    "origins",
 ]
 
 PREFIX: Final = "KEEPSTREAM_"
@@ -98,15 +99,32 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None, **o
     >>> load(environ={"KEEPSTREAM_HORIZON": "14d"}).churn.horizon.days
     14
     """
-    environ = os.environ if environ is None else environ
     known = {item.name: item for item in catalogue()}
+    given = _given(path, os.environ if environ is None else environ, known)
+    given.update(_from_overrides(overrides, known))
+    return _build(given, known)
+
+
+def origins(path: Path | None = None, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return where the values of settings come from that file or environment give, by name of the setting.
+
+    Parameters and errors are those of `load`.
+
+    >>> origins(environ={"KEEPSTREAM_HORIZON": "14d"})
+    {'horizon': 'KEEPSTREAM_HORIZON'}
+    """
+    known = {item.name: item for item in catalogue()}
+    given = _given(path, os.environ if environ is None else environ, known)
+    return {name: one.origin for name, one in given.items()}
+
+
+def _given(path: Path | None, environ: Mapping[str, str], known: Mapping[str, Setting]) -> dict[str, _Given]:
     given: dict[str, _Given] = {}
     file = path or (Path(environ[CONFIG]).expanduser() if environ.get(CONFIG) else None)
     if file is not None:
         given.update(_from_file(file, known))
     given.update(_from_environment(environ, known))
-    given.update(_from_overrides(overrides, known))
-    return _build(given, known)
+    return given
 
 
 def _from_file(path: Path, known: Mapping[str, Setting]) -> dict[str, _Given]:
@@ -201,4 +219,4 @@ def _nearest(name: str, known: list[str]) -> str:
     # Without the prefix, which all of them share and which would make everything look alike.
     by_name = {candidate.removeprefix(PREFIX): candidate for candidate in known}
     close = get_close_matches(name.removeprefix(PREFIX), by_name, n=1)
-    return f"; did you mean {by_name[close[0]]}?" if close else "; `keepstream settings` lists all of them"
+    return f"; did you mean {by_name[close[0]]}?" if close else "; `keepstream config show` lists all of them"

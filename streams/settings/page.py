@@ -16,8 +16,8 @@ _INTRODUCTION: Final = """\
 
 A setting can be given in three places; later ones win: a TOML file with a table for each section below
 (`--config FILE`, or the file that `KEEPSTREAM_CONFIG` names), an environment variable, an option of the
-command line where the command has one. `keepstream settings` prints the values in force. An unknown name is
-an error that names the nearest known one.
+command line where the command has one. `keepstream config show` prints the values in force and their origin.
+An unknown name is an error that names the nearest known one.
 
 Durations are numbers with the units `d`, `h`, `m`, `s` and `ms` (`1h30m`), or `forever`. Switches are `true`
 or `false`. A *secret* is never shown; instead of its variable, the same name with `_FILE` at its end may name

@@ -288,6 +288,18 @@ class Http(Section):
 
 
 @dataclass(frozen=True)
+class Logs(Section):
+    """What a worker says on standard error."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = setting(
+        "info", "From which level on to log; debug has a line for every checkpoint."
+    )
+    log_format: Literal["console", "json"] = setting(
+        "console", "Lines for people, or one JSON object a line for machines."
+    )
+
+
+@dataclass(frozen=True)
 class Settings:
     """All sections, read once and passed on explicitly."""
 
@@ -301,3 +313,4 @@ class Settings:
     alerts: Alerts = field(default_factory=Alerts)
     recommendations: Recommendations = field(default_factory=Recommendations)
     http: Http = field(default_factory=Http)
+    logs: Logs = field(default_factory=Logs)

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from streams import clients, topics
@@ -89,7 +89,31 @@ class EventSender:
         self._producer = Producer(clients.confluent(settings.broker, **config))
 
     def send(self, record: SourceRecord) -> None:
-        """Hand a record to the producer; waits while too many are on their way.
+        """Hand an event to the producer; waits while too many are on their way.
+
+        Raises
+        ------
+        BrokerUnavailableError
+            If the broker has not taken an earlier record in two minutes, or refuses it.
+        """
+        self.send_raw(record.key, record.value)
+
+    def send_raw(
+        self,
+        key: bytes | None,
+        value: bytes | None,
+        *,
+        partition: int = -1,
+        headers: Sequence[tuple[str, bytes | None]] = (),
+    ) -> None:
+        """Hand bytes to the producer, exactly as they are.
+
+        Parameters
+        ----------
+        key, value, headers
+            Of the record.
+        partition
+            Where it belongs; -1 leaves it to the key.
 
         Raises
         ------
@@ -98,7 +122,7 @@ class EventSender:
         """
         while not self._stop.requested:
             try:
-                self._producer.produce(self.topic, record.value, record.key)
+                self._producer.produce(self.topic, value, key, partition, headers=list(headers))
             except BufferError:
                 self.poll(_POLL_SECONDS)
                 continue

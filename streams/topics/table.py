@@ -103,8 +103,9 @@ class Topic:
         if self.internal or self is DEAD_LETTERS:
             # A dead letter is the largest event there may be, and its headers.
             configs["max.message.bytes"] = str(MAX_INTERNAL_BYTES)
-        if self is EVENTS:
-            # Retention and the test for events from the future go by the broker's clock, not a producer's.
+        if self in (EVENTS, PROBE):
+            # Retention and the test for events from the future go by the broker's clock, not a producer's;
+            # the probe topic shows that clock to the doctor.
             configs["message.timestamp.type"] = "LogAppendTime"
         if settings.topics.replication_factor > 2:
             configs["min.insync.replicas"] = str(settings.topics.replication_factor - 1)

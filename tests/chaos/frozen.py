@@ -18,17 +18,17 @@ from pathlib import Path
 import msgspec
 
 from online_models.pipeline import Pipeline
-from streams import app, clients, topics
+from streams import app, clients, logs, topics
 from streams.agents.broadcast import Broadcast
 from streams.agents.documents import model_snapshot, neighbours_documents
 from streams.agents.report import Report
 from streams.broadcast import Refused, Rows
-from streams.cli.worker import set_up_logging
 from streams.decode import Decoder
 from streams.encode import encode_neighbours, encode_snapshot
 from streams.engine.handler import Record
 from streams.schemas import ItemNeighbours
 from streams.settings import Settings, load, milliseconds
+from streams.settings.sections import Logs
 from streams.store_settings import cooccurrence_settings, pipeline_settings
 from tests.chaos.events import ITEMS, Sent
 
@@ -102,7 +102,7 @@ async def work(settings: Settings, frozen: Frozen) -> int:
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.register(signal.SIGUSR1)  # tells where every thread stands
-    set_up_logging("info")
+    logs.set_up(Logs())
     chosen = clients.require(load())
     clients.wait_for_broker(chosen.broker, say=print)
     sys.exit(asyncio.run(work(chosen, msgspec.msgpack.decode(Path(sys.argv[1]).read_bytes(), type=Frozen))))

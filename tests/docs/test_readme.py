@@ -46,7 +46,7 @@ def test_a_call_that_does_not_parse_is_noticed():
 
 
 def test_calls_are_found():
-    assert ["tail", "dlq", "--last", "10", "--once"] in keepstream_calls(OPERATIONS)
+    assert ["dlq", "list", "--since", "1h"] in keepstream_calls(OPERATIONS)
     assert ["user", "c-4711"] in keepstream_calls(README)
 
 

@@ -84,16 +84,16 @@ class TestExitCodes:
 
     @pytest.mark.parametrize(("raised", "code"), [(KeyboardInterrupt(), 130), (KeepstreamError("no"), 1)])
     def test_what_a_command_raises_becomes_the_exit_code(self, monkeypatch, raised, code):
-        import streams.cli.settings
+        import streams.cli.validate
 
         def command() -> None:
             raise raised
 
-        monkeypatch.setattr(streams.cli.settings, "command", command)
-        assert run(["settings"]) == code
+        monkeypatch.setattr(streams.cli.validate, "command", command)
+        assert run(["validate"]) == code
 
     def test_a_reader_that_leaves_ends_a_command_quietly(self):
-        pipeline = f"{sys.executable} -m streams.cli settings --json | head -1"
+        pipeline = f"{sys.executable} -m streams.cli config show --json | head -1"
         shown = subprocess.run(["sh", "-c", pipeline], capture_output=True, text=True, check=True)
         assert shown.stdout == "[\n"
         assert shown.stderr == ""
@@ -103,22 +103,3 @@ class TestExitCodes:
 
         assert run(["--version"]) == 0
         assert capsys.readouterr().out == f"keepstream {version('keepstream')}\n"
-
-
-class TestSettingsCommand:
-    def test_it_shows_values_defaults_and_meaning_but_no_secret(self, capsys, monkeypatch):
-        monkeypatch.setenv("KEEPSTREAM_HORIZON", "14d")
-        monkeypatch.setenv("KEEPSTREAM_API_TOKEN", "hunter2")
-        assert run(["settings"]) == 0
-        shown = capsys.readouterr().out
-        assert "horizon = 14d (default 28d)\n    A user churned" in shown
-        assert "api_token = ***" in shown
-        assert "hunter2" not in shown
-
-    def test_it_prints_json(self, capsys):
-        import json
-
-        assert run(["settings", "--json"]) == 0
-        rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
-        assert rows["horizon"]["variable"] == "KEEPSTREAM_HORIZON"
-        assert rows["horizon"]["value"] == rows["horizon"]["default"] == "28d"

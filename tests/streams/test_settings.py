@@ -88,7 +88,7 @@ class TestMistakes:
             load(environ={"KEEPSTREAM_HORIZN": "1d"})
 
     def test_an_unknown_variable_that_resembles_none_points_to_the_list(self):
-        with pytest.raises(SettingsError, match="KEEPSTREAM_XQZ; `keepstream settings` lists"):
+        with pytest.raises(SettingsError, match="KEEPSTREAM_XQZ; `keepstream config show` lists"):
             load(environ={"KEEPSTREAM_XQZ": "1"})
 
     @pytest.mark.parametrize(
