@@ -101,6 +101,9 @@ class ExampleBatch:
             batch = cls(**content)
             if batch.features.shape != (len(batch), len(names)):
                 raise CorruptStateError(f"examples have features of shape {batch.features.shape}")
+            columns = (batch.label, batch.landmark_ms, batch.matured_ms, batch.subject)
+            if any(column.shape != batch.kind.shape for column in columns):
+                raise CorruptStateError("examples have columns of several lengths")
             axes, wanted = [names], [FEATURE_NAMES]
             return replace(batch, features=carry(batch.features, axes, wanted, [len(FEATURE_NAMES)]))
 

@@ -98,6 +98,14 @@ class TestState:
         copy.unpack(clock.pack())
         assert ticks(copy, after) == ticks(clock, after)
 
+    def test_a_clock_with_another_grid_goes_on_at_its_next_point(self):
+        clock = PartitionClock(10)
+        list(clock.split(np.array([12, 25]), lambda: 0))
+        assert (clock.now_ms, clock.next_tick_ms) == (25, 30)
+        other = PartitionClock(7)
+        other.unpack(clock.pack())
+        assert (other.now_ms, other.next_tick_ms) == (25, 35)
+
     def test_foreign_bytes_are_refused(self):
         with pytest.raises(CorruptStateError, match="clock"):
             PartitionClock(10).unpack(b"\xc1")

@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
@@ -23,6 +25,28 @@ class TestRoundTrip:
         found = snapshots.unpack("x", 1, snapshots.pack("x", 1, content))
         assert found["none"].shape == (0, 4)
         assert found["every_other"].tolist() == matrix[:, ::2].tolist()
+
+
+class TestUpgrade:
+    UPGRADES: ClassVar = {
+        1: lambda content: {**content, "y": content["x"] * 2},
+        2: lambda content: {"sum": content["x"] + content["y"]},
+    }
+
+    @pytest.mark.parametrize(("version", "content"), [(1, {"x": 3}), (2, {"x": 3, "y": 6}), (3, {"sum": 9})])
+    def test_content_climbs_version_by_version(self, version, content):
+        data = snapshots.pack("x", version, content)
+        assert snapshots.unpack("x", 3, data, self.UPGRADES) == {"sum": 9}
+
+    def test_a_newer_version_is_refused_in_words(self):
+        with pytest.raises(
+            CorruptStateError, match="x is of a newer release: version 4, this one reads up to"
+        ):
+            snapshots.unpack("x", 3, snapshots.pack("x", 4, {}), self.UPGRADES)
+
+    def test_content_that_cannot_be_upgraded_is_refused(self):
+        with pytest.raises(CorruptStateError, match=r"x is not what it should be: KeyError\('x'\)"):
+            snapshots.unpack("x", 3, snapshots.pack("x", 1, {}), self.UPGRADES)
 
 
 class TestRefusal:

@@ -5,9 +5,9 @@ import pytest
 from river import linear_model, optim, preprocessing
 from river.drift import ADWIN
 
-from online_models import snapshots
+from online_models import format_1, snapshots
 from online_models.churn.drift import Adwin
-from online_models.churn.features import FEATURE_NAMES
+from online_models.churn.features import FEATURE_NAMES, FEATURES_VERSION
 from online_models.churn.labels import CHURN, HAZARD, ExampleBatch
 from online_models.churn.model import LabelModel
 from online_models.churn.scorer import ChurnScorer
@@ -281,6 +281,31 @@ class TestExampleBatch:
         narrow = ExampleBatch(batch.kind, batch.features[:, :4], *list(batch_columns(batch)))
         with pytest.raises(CorruptStateError, match="shape"):
             ExampleBatch.unpack(narrow.pack())
+
+    def test_columns_of_several_lengths_are_refused(self):
+        batch = examples(3)
+        with pytest.raises(CorruptStateError, match="several lengths"):
+            ExampleBatch.unpack(dataclasses.replace(batch, label=batch.label[:2]).pack())
+
+    def test_features_of_another_release_go_by_their_names(self):
+        batch = examples(3)
+        content = snapshots.unpack("examples", FEATURES_VERSION, batch.pack())
+        names = list(content["names"])
+        kept = [names.index(name) for name in ("trend", "recency")]
+        content |= {"names": ["of_tomorrow", "trend", "recency"], "features": batch.features[:, [0, *kept]]}
+        found = ExampleBatch.unpack(snapshots.pack("examples", FEATURES_VERSION, content)).features
+        assert found[:, kept].tolist() == batch.features[:, kept].tolist()
+        assert not np.delete(found, kept, axis=1).any()
+
+    def test_examples_that_do_not_name_their_features_are_of_the_first_release(self):
+        batch = examples(3)
+        content = snapshots.unpack("examples", FEATURES_VERSION, batch.pack())
+        names = content.pop("names")
+        order = [names.index(name) for name in format_1.FEATURES]
+        content["features"] = batch.features[:, order]
+        assert (
+            ExampleBatch.unpack(snapshots.pack("examples", FEATURES_VERSION, content)).pack() == batch.pack()
+        )
 
 
 def batch_columns(batch):
