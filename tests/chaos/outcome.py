@@ -26,8 +26,15 @@ Rows64 = npt.NDArray[np.int64]
 Rows = dict[int, dict[bytes, bytes]]
 """Newest row of every key, by partition; erased ones are left out."""
 
-OUTPUTS = (topics.RECOMMENDATIONS, topics.ALERTS, topics.SCORES, topics.DEAD_LETTERS, topics.MODELS)
-"""What readers outside see, and must see once."""
+OUTPUTS = (
+    topics.RECOMMENDATIONS,
+    topics.ALERTS,
+    topics.SCORES,
+    topics.DEAD_LETTERS,
+    topics.MODELS,
+    topics.NEIGHBOURS,
+)
+"""What readers see, and must see once."""
 
 
 class Place(NamedTuple):
@@ -57,8 +64,8 @@ class Outcome:
         (key, value) of the event log, by partition.
     users, items, trainer
         State rows.
-    positions
-        Position rows, by source topic and partition.
+    positions, committed
+        Position rows and committed offsets, by source topic and partition.
     pairs
         Records of item pairs, by partition, in order.
     examples
@@ -74,6 +81,7 @@ class Outcome:
     items: Rows = field(default_factory=dict)
     trainer: Rows = field(default_factory=dict)
     positions: dict[tuple[str, int], int] = field(default_factory=dict)
+    committed: dict[tuple[str, int], int] = field(default_factory=dict)
     pairs: dict[int, list[PairBatch]] = field(default_factory=lambda: defaultdict(list))
     examples: list[ExampleBatch] = field(default_factory=list)
     documents: dict[str, list[Document]] = field(default_factory=dict)
@@ -94,6 +102,7 @@ def read_outcome(run: ShopRun) -> Outcome:
         found.pairs[message.partition()].append(PairBatch.unpack(message.value()))
     for message in records(run.bootstrap, run.topic(topics.EXAMPLES)):
         found.examples.append(ExampleBatch.unpack(message.value()))
+    offsets = run.positions()
     for source, changelog, rows in (
         (topics.EVENTS, topics.USERS_CHANGELOG, found.users),
         (topics.ITEM_PAIRS, topics.ITEMS_CHANGELOG, found.items),
@@ -101,6 +110,7 @@ def read_outcome(run: ShopRun) -> Outcome:
     ):
         for partition, state in _rows(run, changelog).items():
             found.positions[source.name, partition] = decode_position(state.pop(POSITION_KEY))
+            found.committed[source.name, partition] = offsets[run.topic(source), partition]
             rows[partition] = state
     for number, state in found.users.items():
         found.users[number] = _merged_ids(state)
@@ -153,6 +163,9 @@ def _document(topic: topics.Topic, message: Message) -> Document:
     content: dict[str, Any] = json.loads(message.value())
     if topic is topics.MODELS:
         return Document(key, content["model_version"], int(content["model_version"].split("-")[1]), "")
+    if topic is topics.NEIGHBOURS:
+        # Said again after a restore: what must hold is that no older row follows a newer one.
+        return Document(key, f"{message.partition()}-{message.offset()}", content["touches"], "")
     if topic is topics.RECOMMENDATIONS:
         return Document(key, content["id"], int(content["id"].split("-")[1]), "")
     # What the record tells of the batch it was found in may differ; what was found may not.

@@ -186,11 +186,15 @@ class ShopRun:
         except KafkaException:
             return None
 
+    def positions(self) -> dict[tuple[str, int], int]:
+        """Return the committed offset of every source partition."""
+        return self._progress.positions()
+
     def is_done(self) -> bool:
         """Return whether every record was applied, and everything that followed from it."""
         if not self.feeder.finished:
             return False
-        positions = self._progress.positions()
+        positions = self.positions()
         for source, _ in self.agents:
             end = ends(self.bootstrap, source)
             starts = {p: positions[source, p] for p in end}
