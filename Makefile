@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help demo test chaos check lint types format setup clean
+.PHONY: help demo test chaos check lint types format setup audit clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,12 @@ check: lint types test  ## what continuous integration runs
 
 format: setup  ## apply ruff's fixes and formatting
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+# Strict: a package that the advisory database could not be asked about is a failure, not a pass.
+audit:  ## look for known vulnerabilities of the pinned versions; needs pypi.org itself, no mirror
+	$(PYTHON) -m venv .cache/audit
+	.cache/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	.cache/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .keepstream

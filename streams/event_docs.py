@@ -15,6 +15,7 @@ import msgspec
 from online_models.admission import Admission
 from online_models.events import EVENT_NAMES, KIND, SILENT_KINDS, TOUCH_KINDS, Reject, RejectReason
 from streams import topics
+from streams.api.openapi import document
 from streams.decode import Decoder
 from streams.encode import dead_letter
 from streams.engine.handler import Record
@@ -48,6 +49,7 @@ def files(root: Path) -> dict[Path, str]:
         root / "docs" / "schemas" / f"{name}.json": json.dumps(json_schema(name), indent=2) + "\n"
         for name in SAMPLES
     }
+    texts[root / "docs" / "openapi.json"] = json.dumps(document(token=True), indent=2) + "\n"
     return {page: render(page.read_text()), **texts}
 
 

@@ -39,6 +39,8 @@ def set_up(settings: Logs) -> None:
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     for name in _NOISY:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+    # A request that is no HTTP is answered with 400; its traceback would quote it.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
 
 def _console() -> logging.Formatter:

@@ -14,7 +14,7 @@ from yarl import URL
 
 from streams.announce import Directory
 from streams.api.worker import Local
-from streams.schemas import WorkerAnnouncement
+from streams.schemas import Refusal, WorkerAnnouncement
 
 log = logging.getLogger(__name__)
 
@@ -31,13 +31,6 @@ class Answer(NamedTuple):
 
     status: HTTPStatus
     body: bytes
-
-
-class _Refusal(msgspec.Struct):
-    """What a worker says that does not know a key: which partitions it has looked into."""
-
-    error: str = ""
-    looked_into: list[int] = []
 
 
 @dataclass(frozen=True)
@@ -99,7 +92,7 @@ class Owners:
         if found is not None:
             return Answer(HTTPStatus.OK, msgspec.json.encode(found))
         numbers = [partition.source.partition for partition in self.local.opened(agent)]
-        return Answer(HTTPStatus.NOT_FOUND, msgspec.json.encode(_Refusal("not here", numbers)))
+        return Answer(HTTPStatus.NOT_FOUND, msgspec.json.encode(Refusal("not here", looked_into=numbers)))
 
     async def _ask(self, other: WorkerAnnouncement, path: str) -> Answer | list[int]:
         """Return the other worker's answer, or the partitions it has looked into in vain."""
@@ -107,11 +100,11 @@ class Owners:
         url = URL(other.url.rstrip("/") + path, encoded=True)
         try:
             async with self.session.get(url, headers=headers, timeout=_TIMEOUT) as response:
-                body = await response.content.read(_MAX_ANSWER)
+                body = await _whole(response.content)
                 if response.status == HTTPStatus.OK:
                     return Answer(HTTPStatus.OK, body)
                 if response.status == HTTPStatus.NOT_FOUND:
-                    return msgspec.json.decode(body, type=_Refusal).looked_into
+                    return msgspec.json.decode(body, type=Refusal).looked_into
                 log.warning("worker %s answers a lookup with %d", other.instance, response.status)
         except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError, ValueError) as error:
             # Only its kind: the message may hold the address, and in it an id.
@@ -139,6 +132,16 @@ def lookup_path(kind: str, key: str) -> str:
     '/v1/items?id=..%2Fsku%201%2F2'
     """
     return f"/v1/{kind}?id={quote(key, safe='')}"
+
+
+async def _whole(content: aiohttp.StreamReader) -> bytes:
+    """Return an answer to its end; one that is larger than any of ours is an error."""
+    body = bytearray()
+    async for chunk in content.iter_any():
+        body += chunk
+        if len(body) > _MAX_ANSWER:
+            raise ValueError(f"the answer is larger than {_MAX_ANSWER} bytes")
+    return bytes(body)
 
 
 def _error(status: HTTPStatus, message: str, **more: Any) -> Answer:

@@ -1,10 +1,5 @@
-"""The routes of the server, and who may use them."""
+"""The routes of the server."""
 
-import hmac
-import logging
-import re
-import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.metadata import version
@@ -14,46 +9,15 @@ import msgspec
 from aiohttp import web
 
 from streams.announce import Directory
+from streams.api.guard import RETRY_AFTER_S
+from streams.api.openapi import document
 from streams.api.owners import FORWARDED, Answer, Owners, lookup_path
 from streams.api.worker import ApiWorker, Local
 from streams.metrics import Held, Metrics, table
-from streams.schemas import ModelSnapshot
-from streams.schemas.fields import MAX_ID
+from streams.schemas import Counters, ModelCard, ModelSnapshot, PartitionStatus, WorkerStatus
+from streams.schemas.fields import MAX_ID, MAX_SUBJECT
 
-log = logging.getLogger(__name__)
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-_RETRY_AFTER_S: Final = "2"
 _SUBJECT: Final = ("u:", "a:")
-_LOOKUP: Final = re.compile(r"/v1/(user|item|model)")
-
-
-def guard(token: str, metrics: Metrics) -> Any:
-    """Return the middleware that asks for the token under /v1, and turns errors into JSON."""
-
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if token and request.path.startswith("/v1/") and not _shows(request, token):
-            answer = _json({"error": "a bearer token is needed"}, HTTPStatus.UNAUTHORIZED)
-            answer.headers["WWW-Authenticate"] = "Bearer"
-            return answer
-        began = time.monotonic()
-        try:
-            response = await handler(request)
-        except web.HTTPException as error:
-            response = _json({"error": error.text or error.reason}, HTTPStatus(error.status))
-            response.headers.extend({k: v for k, v in error.headers.items() if k == "Allow"})
-        except Exception:
-            log.exception("a lookup failed")
-            response = _json(
-                {"error": "this is a bug; see the worker's log"}, HTTPStatus.INTERNAL_SERVER_ERROR
-            )
-        if kind := _LOOKUP.match(request.path):
-            metrics.lookup(kind[1], response.status, time.monotonic() - began)
-        return response
-
-    return middleware
 
 
 @dataclass(frozen=True)
@@ -84,6 +48,7 @@ class Routes:
             web.get("/v1/items/{id:.+}", self.item),
             web.get("/v1/model", self.model),
             web.get("/v1/status", self.status),
+            web.get("/v1/openapi.json", self.openapi),
         ]
 
     async def index(self, _: web.Request) -> web.Response:
@@ -111,12 +76,12 @@ class Routes:
 
     async def user(self, request: web.Request) -> web.Response:
         """Answer with the profile of a user: `ID` is a user_id, `a:ID` an anonymous visitor."""
-        key = _id(request)
+        key = _id(request, MAX_SUBJECT)
         return await self._find(request, "users", key if key.startswith(_SUBJECT) else f"u:{key}")
 
     async def item(self, request: web.Request) -> web.Response:
         """Answer with what is known of an item."""
-        return await self._find(request, "items", _id(request))
+        return await self._find(request, "items", _id(request, MAX_ID))
 
     async def model(self, _: web.Request) -> web.Response:
         """Answer with the model card of the newest snapshot that this worker scores with."""
@@ -129,28 +94,27 @@ class Routes:
         """Answer with partitions, positions, counters and the other workers."""
         runtime = self.worker.runtime
         partitions = [
-            {
-                "agent": agent,
-                "topic": held.source.topic,
-                "partition": held.source.partition,
-                "position": held.position,
-                "open": held.opened,
-            }
+            PartitionStatus(agent, held.source.topic, held.source.partition, held.position, held.opened)
             for agent, held in self.local.held()
         ]
+        missing = self.local.missing()
         return _json(
-            {
-                "instance": self.local.instance,
-                "version": version("keepstream"),
-                "group": self.worker.settings.engine.group,
-                "generation": runtime.membership.generation if runtime.membership else 0,
-                "ready": not self.local.missing(),
-                "waiting_for": self.local.missing(),
-                "partitions": partitions,
-                "counters": _counters(self.worker.metrics),
-                "workers": [msgspec.to_builtins(worker) for worker in self.directory.workers()],
-            }
+            WorkerStatus(
+                instance=self.local.instance,
+                version=version("keepstream"),
+                group=self.worker.settings.engine.group,
+                generation=runtime.membership.generation if runtime.membership else 0,
+                ready=not missing,
+                waiting_for=missing,
+                partitions=partitions,
+                counters=_counters(self.worker.metrics),
+                workers=self.directory.workers(),
+            )
         )
+
+    async def openapi(self, _: web.Request) -> web.Response:
+        """Answer with the description of all of this."""
+        return _json(document(token=bool(self.worker.settings.http.api_token)))
 
     async def _find(self, request: web.Request, agent: str, key: str) -> web.Response:
         if FORWARDED in request.headers:
@@ -169,47 +133,39 @@ class Routes:
         )
 
 
-def model_card(snapshot: ModelSnapshot) -> dict[str, Any]:
+def model_card(snapshot: ModelSnapshot) -> ModelCard:
     """Return what a model is, in numbers that people can read."""
     scorer = snapshot.state.get("scorer", {})
-    return {
-        "model": snapshot.model,
-        "model_version": snapshot.model_version,
-        "event_time": snapshot.event_time,
-        "examples": snapshot.examples,
-        "ready": scorer.get("ready"),
-        "threshold": scorer.get("threshold"),
-        "metrics": scorer.get("card", {}),
-        "bias": scorer.get("bias"),
-        "weights": dict(zip(scorer.get("features", ()), scorer.get("weights", ()), strict=True)),
-    }
+    return ModelCard(
+        model=snapshot.model,
+        model_version=snapshot.model_version,
+        event_time=snapshot.event_time,
+        examples=snapshot.examples,
+        ready=scorer.get("ready"),
+        threshold=scorer.get("threshold"),
+        metrics=scorer.get("card", {}),
+        bias=scorer.get("bias"),
+        weights=dict(zip(scorer.get("features", ()), scorer.get("weights", ()), strict=True)),
+    )
 
 
-def _id(request: web.Request) -> str:
+def _id(request: web.Request, longest: int) -> str:
     key = request.match_info.get("id") or request.query.get("id", "")
-    if not 0 < len(key.removeprefix("u:").removeprefix("a:")) <= MAX_ID:
-        raise web.HTTPBadRequest(text=f"an id has 1 to {MAX_ID} characters")
+    if not 0 < len(key) <= longest:
+        raise web.HTTPBadRequest(text=f"an id has 1 to {longest} characters")
     return key
 
 
-def _shows(request: web.Request, token: str) -> bool:
-    scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
-    # Compared in constant time, so that the answer's delay says nothing about the token.
-    return scheme.lower() == "bearer" and hmac.compare_digest(shown.strip().encode(), token.encode())
-
-
-def _counters(metrics: Metrics) -> dict[str, Any]:
-    names = {
-        "accepted": table.EVENTS_ACCEPTED,
-        "duplicates": table.EVENTS_DUPLICATE,
-        "scores": table.SCORES,
-        "lists": table.LISTS,
-        "checkpoints": table.CHECKPOINTS,
-    }
-    found: dict[str, Any] = {name: int(metrics.value(metric.name)) for name, metric in names.items()}
-    found["rejected"] = _by_label(metrics, table.EVENTS_REJECTED)
-    found["alerts"] = _by_label(metrics, table.ALERTS)
-    return found
+def _counters(metrics: Metrics) -> Counters:
+    return Counters(
+        accepted=int(metrics.value(table.EVENTS_ACCEPTED.name)),
+        duplicates=int(metrics.value(table.EVENTS_DUPLICATE.name)),
+        scores=int(metrics.value(table.SCORES.name)),
+        lists=int(metrics.value(table.LISTS.name)),
+        checkpoints=int(metrics.value(table.CHECKPOINTS.name)),
+        rejected=_by_label(metrics, table.EVENTS_REJECTED),
+        alerts=_by_label(metrics, table.ALERTS),
+    )
 
 
 def _by_label(metrics: Metrics, metric: table.Metric) -> dict[str, int]:
@@ -219,7 +175,7 @@ def _by_label(metrics: Metrics, metric: table.Metric) -> dict[str, int]:
 def _respond(answer: Answer) -> web.Response:
     response = web.Response(status=answer.status, body=answer.body, content_type="application/json")
     if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        response.headers["Retry-After"] = _RETRY_AFTER_S
+        response.headers["Retry-After"] = RETRY_AFTER_S
     return response
 
 

@@ -14,8 +14,9 @@ from aiohttp import web
 from online_models.errors import KeepstreamError
 from streams import clients
 from streams.announce import Announcer, Directory
+from streams.api.guard import Guard
 from streams.api.owners import Owners
-from streams.api.routes import Routes, guard
+from streams.api.routes import Routes
 from streams.api.worker import ApiWorker, Local, sources
 from streams.broadcast import BroadcastReader
 from streams.errors import BrokerUnavailableError
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 _BEAT_S: Final = 0.5
 _METADATA_S: Final = 10.0
 _SHUTDOWN_S: Final = 2.0
+_MAX_BODY: Final = 1_024
 
 
 class ServerError(KeepstreamError):
@@ -73,7 +75,9 @@ class Server:
             self._local, self._directory, partitions, self._session, settings.http.api_token.reveal()
         )
         routes = Routes(self._worker, self._local, owners, self._directory)
-        app = web.Application(middlewares=[guard(settings.http.api_token.reveal(), self._worker.metrics)])
+        app = web.Application(
+            middlewares=[Guard(settings.http, self._worker.metrics).middleware], client_max_size=_MAX_BODY
+        )
         app.add_routes(routes.table())
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
         await self._runner.setup()

@@ -4,12 +4,20 @@ Structs only: what makes or judges these documents lives in `streams.decode`, `s
 """
 
 from streams.schemas.answers import (
+    Alive,
+    Counters,
+    Index,
     ItemProfile,
+    ModelCard,
+    PartitionStatus,
     Partnership,
+    Readiness,
+    Refusal,
     UserAlert,
     UserProfile,
     UserRisk,
     UserSession,
+    WorkerStatus,
 )
 from streams.schemas.event import Event, Item
 from streams.schemas.outputs import (
@@ -25,21 +33,29 @@ from streams.schemas.outputs import (
 )
 
 __all__ = [
+    "Alive",
     "ChurnAlert",
     "ChurnScore",
+    "Counters",
     "Event",
+    "Index",
     "Item",
     "ItemNeighbours",
     "ItemProfile",
+    "ModelCard",
     "ModelSnapshot",
     "Origin",
+    "PartitionStatus",
     "Partner",
     "Partnership",
+    "Readiness",
     "Recommendation",
     "RecommendedItem",
+    "Refusal",
     "UserAlert",
     "UserProfile",
     "UserRisk",
     "UserSession",
     "WorkerAnnouncement",
+    "WorkerStatus",
 ]

@@ -1,4 +1,4 @@
-"""What a lookup answers, over HTTP and from `keepstream user` and `keepstream item`."""
+"""What a worker answers over HTTP, and what `keepstream user` and `keepstream item` print."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from streams.schemas.fields import Count, Id, Label, Probability
-from streams.schemas.outputs import Reasons, RecommendedItem
+from streams.schemas.outputs import Reasons, RecommendedItem, WorkerAnnouncement
 
 _Time = Annotated[int, Meta(description="Event time, epoch milliseconds.")]
 _Position = Annotated[int, Meta(description="Offset of the last event that the answer counts.")]
@@ -79,3 +79,82 @@ class ItemProfile(msgspec.Struct, frozen=True):
     neighbours: Annotated[list[Partnership], Meta(description="Its partners, strongest first.")]
     category: Label = ""
     price: float | None = None
+
+
+class ModelCard(msgspec.Struct, frozen=True):
+    """What a model is, in numbers."""
+
+    model: Annotated[str, Meta(description="Name of the model.", examples=["churn"])]
+    model_version: Annotated[str, Meta(description="Its version.", examples=["churn-184"])]
+    event_time: Annotated[int, Meta(description="Largest event time it has learned from, epoch ms.")]
+    examples: Annotated[Count, Meta(description="Number of labels it has learned from.")]
+    ready: Annotated[bool | None, Meta(description="Whether it has seen enough labels to score with.")]
+    threshold: Annotated[float | None, Meta(description="Probability from which on users are alerted.")]
+    metrics: Annotated[dict[str, float | None], Meta(description="Its measures by name.")]
+    bias: Annotated[float | None, Meta(description="Constant of the log-odds.")]
+    weights: Annotated[dict[str, float], Meta(description="Weight of the log-odds by feature.")]
+
+
+class PartitionStatus(msgspec.Struct, frozen=True):
+    """A partition that the worker holds."""
+
+    agent: Annotated[str, Meta(description="Which agent handles it.")]
+    topic: str
+    partition: Count
+    position: Annotated[int, Meta(description="Offset of the next record to be applied.")]
+    open: Annotated[bool, Meta(description="Whether it is restored and read.")]
+
+
+class Counters(msgspec.Struct, frozen=True):
+    """What the worker has done since it started."""
+
+    accepted: Count
+    duplicates: Count
+    scores: Count
+    lists: Count
+    checkpoints: Count
+    rejected: Annotated[dict[str, Count], Meta(description="By reason.")]
+    alerts: Annotated[dict[str, Count], Meta(description="By band of probability.")]
+
+
+class WorkerStatus(msgspec.Struct, frozen=True):
+    """What a worker says of itself."""
+
+    instance: Annotated[str, Meta(description="Its name in the group.")]
+    version: Annotated[str, Meta(description="Its release.")]
+    group: str
+    generation: Annotated[Count, Meta(description="Of the group; 0 outside of it.")]
+    ready: bool
+    waiting_for: Annotated[list[str], Meta(description="What is missing until it is ready.")]
+    partitions: list[PartitionStatus]
+    counters: Counters
+    workers: Annotated[list[WorkerAnnouncement], Meta(description="All workers that announced themselves.")]
+
+
+class Alive(msgspec.Struct, frozen=True):
+    """The event loop runs."""
+
+    alive: bool
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """Whether everything is restored and read."""
+
+    ready: bool
+    waiting_for: list[str]
+
+
+class Index(msgspec.Struct, frozen=True):
+    """What can be asked."""
+
+    service: str
+    version: str
+    paths: list[str]
+
+
+class Refusal(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why there is no answer."""
+
+    error: str
+    waiting_for: Annotated[list[str], Meta(description="Partitions that nobody has restored yet.")] = []
+    looked_into: Annotated[list[Count], Meta(description="Partitions of one worker, asked by another.")] = []

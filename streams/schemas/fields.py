@@ -13,6 +13,8 @@ LATEST_MS: Final = 4_102_444_800_000
 MAX_AMOUNT: Final = 1e12
 MAX_ITEMS: Final = 200
 MAX_ID: Final = 128
+MAX_SUBJECT: Final = MAX_ID + 2
+"""Length of an id with `u:` or `a:` before it."""
 
 _PRINTABLE: Final = r"^[^\u0000-\u001f\u007f]*[^\s\u0000-\u001f\u007f][^\u0000-\u001f\u007f]*$"
 """Not blank and without control characters; `streams.decode` judges the same without a regular expression."""

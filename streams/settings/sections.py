@@ -284,7 +284,15 @@ class Http(Section):
     http_host: str = setting("127.0.0.1", "Address to listen on; 0.0.0.0 in a container.")
     http_port: int = setting(6066, "Port to listen on; 0 takes a free one.", at_least=0, at_most=65_535)
     advertised_url: str = setting("", "URL under which other workers reach this one. Empty: host and port.")
-    api_token: Secret = setting(Secret(), "Bearer token that lookups must show. Empty: none is asked for.")
+    api_token: Secret = setting(
+        Secret(),
+        "Bearer token that lookups must show. Empty: none on a loopback address, elsewhere lookups are off.",
+    )
+    rate_limit: float = setting(
+        500.0,
+        "Lookups a second that an address may ask for, twice as many at once. 0: no limit.",
+        at_least=0.0,
+    )
 
 
 @dataclass(frozen=True)

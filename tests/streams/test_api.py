@@ -10,8 +10,10 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from online_models.errors import InvalidParameterError
 from streams import topics
 from streams.api import Server
+from streams.api.limits import RateLimit
 from streams.api.server import ServerError
 from streams.engine.membership import Membership
 from streams.engine.partition import Partition, TopicPartition
@@ -142,10 +144,25 @@ class TestLookups:
         if strange not in (".", ".."):  # clients resolve these before they ask
             assert (await get(f"{url}/v1/items/{quote(strange, safe='')}"))[1]["item_id"] == strange
 
-    @pytest.mark.parametrize("path", ["/v1/users", "/v1/users?id=", "/v1/items/" + "x" * 129, "/v1/users/u:"])
-    async def test_ids_have_limits(self, two_partitions, start, path):
+    @pytest.mark.parametrize(
+        ("path", "longest"),
+        [
+            ("/v1/users", 130),
+            ("/v1/users?id=", 130),
+            ("/v1/users/" + "x" * 131, 130),
+            ("/v1/items/" + "x" * 129, 128),
+        ],
+    )
+    async def test_ids_have_limits(self, two_partitions, start, path, longest):
         status, body, _ = await get(await start(FakeWorker(two_partitions)) + path)
-        assert (status, body) == (400, {"error": "an id has 1 to 128 characters"})
+        assert (status, body) == (400, {"error": f"an id has 1 to {longest} characters"})
+
+    async def test_the_longest_id_is_found_with_and_without_its_prefix(self, two_partitions, start):
+        worker = FakeWorker(two_partitions)
+        worker.users(0, "u:" + "x" * 128)
+        url = await start(worker)
+        for path in ("x" * 128, "u:" + "x" * 128):
+            assert (await get(f"{url}/v1/users/{path}"))[0] == 200
 
     async def test_an_id_nobody_knows_is_404_when_every_partition_was_looked_into(
         self, two_partitions, start
@@ -202,10 +219,24 @@ class TestForwarding:
         status, body, _ = await get(f"{url}/v1/users/right", **{"X-Keepstream-Forwarded": "1"})
         assert (status, body) == (404, {"error": "not here", "looked_into": [0]})
 
+    async def test_an_answer_of_many_packets_is_passed_on_whole(self, two_partitions, start):
+        first, second = FakeWorker(two_partitions, "w-0"), FakeWorker(two_partitions, "w-1")
+        first.users(0)
+        handler = second.users(1, "u:right").handler
+        handler.known["u:right"]["text"] = "x" * 2_000_000
+        url, _ = await start(first), await start(second)
+
+        async def found():
+            status, body, _ = await get(f"{url}/v1/users/right")
+            return status == 200 and len(body["text"]) == 2_000_000
+
+        await eventually(found)
+        handler.known["u:right"]["text"] = "x" * 5_000_000
+        assert (await get(f"{url}/v1/users/right"))[0] == 503
+
     async def test_workers_show_each_other_the_token(self, two_partitions, start):
-        token = load(environ={"KEEPSTREAM_API_TOKEN": "s3cret"}).http.api_token
-        first = FakeWorker(two_partitions, "w-0", api_token=token)
-        second = FakeWorker(two_partitions, "w-1", api_token=token)
+        first = FakeWorker(two_partitions, "w-0", api_token=token())
+        second = FakeWorker(two_partitions, "w-1", api_token=token())
         first.users(0)
         second.users(1, "u:right")
         url, _ = await start(first), await start(second)
@@ -253,19 +284,116 @@ class TestHealth:
         assert (await get(f"{url}/health/ready"))[:2] == (200, {"ready": True, "waiting_for": []})
 
 
+def token(text="s3cret"):
+    return load(environ={"KEEPSTREAM_API_TOKEN": text}).http.api_token
+
+
 class TestToken:
     async def test_lookups_ask_for_it_and_probes_do_not(self, two_partitions, start):
-        token = load(environ={"KEEPSTREAM_API_TOKEN": "s3cret"}).http.api_token
-        worker = FakeWorker(two_partitions, api_token=token)
+        worker = FakeWorker(two_partitions, api_token=token())
         worker.users(0, "u:x")
         url = await start(worker)
         assert (await get(f"{url}/v1/users/x"))[0] == 401
         assert (await get(f"{url}/v1/nothing"))[0] == 401
+        assert (await get(f"{url}/v1/openapi.json"))[0] == 401
         assert (await get(f"{url}/v1/users/x", Authorization="Bearer s3cre"))[0] == 401
         assert (await get(f"{url}/v1/users/x", Authorization="Basic s3cret"))[0] == 401
         assert (await get(f"{url}/v1/users/x", Authorization="bearer s3cret"))[0] == 200
         assert (await get(f"{url}/metrics"))[0] == 200
         assert (await get(f"{url}/health/live"))[0] == 200
+
+    async def test_odd_bytes_are_a_wrong_token_and_no_failure(self, two_partitions, start):
+        url = URL(await start(FakeWorker(two_partitions, api_token=token("\u00e4"))))
+        for sent, status in ((b"\xff\xfe", b"401"), ("\u00e4".encode(), b"503")):
+            reader, writer = await asyncio.open_connection(url.host, url.port)
+            writer.write(
+                b"GET /v1/users/x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + sent + b"\r\n\r\n"
+            )
+            assert (await reader.readline()).split()[1] == status
+            writer.close()
+
+    async def test_without_one_lookups_are_off_where_other_machines_could_ask(self, two_partitions, start):
+        worker = FakeWorker(two_partitions, http_host="0.0.0.0")  # noqa: S104
+        worker.users(0, "u:x")
+        port = URL(await start(worker)).port
+        status, body, _ = await get(f"http://127.0.0.1:{port}/v1/users/x")
+        assert status == 403
+        assert "no api_token is set" in body["error"]
+        assert (await get(f"http://127.0.0.1:{port}/health/live"))[0] == 200
+        assert (await get(f"http://127.0.0.1:{port}/metrics"))[0] == 200
+
+    async def test_with_one_they_are_on_there(self, two_partitions, start):
+        worker = FakeWorker(two_partitions, http_host="0.0.0.0", api_token=token())  # noqa: S104
+        worker.users(0, "u:x")
+        port = URL(await start(worker)).port
+        found = await get(f"http://127.0.0.1:{port}/v1/users/x", Authorization="Bearer s3cret")
+        assert found[0] == 200
+
+
+class TestLimits:
+    async def test_a_name_that_a_web_page_made_up_is_not_ours(self, two_partitions, start):
+        worker = FakeWorker(two_partitions)
+        worker.users(0, "u:x")
+        url = await start(worker)
+        port = URL(url).port
+        assert (await get(f"{url}/v1/users/x", Host=f"evil.example:{port}"))[0] == 403
+        assert (await get(f"{url}/v1/users/x", Host=f"localhost:{port}"))[0] == 200
+        assert (await get(f"{url}/v1/users/x", Host=f"[::1]:{port}"))[0] == 200
+
+    async def test_an_address_that_asks_too_much_has_to_wait(self, two_partitions, start):
+        worker = FakeWorker(two_partitions, rate_limit=0.001)
+        worker.users(0, "u:x")
+        url = await start(worker)
+        status, _, headers = await get(f"{url}/v1/users/x")
+        assert (status, headers["Retry-After"]) == (429, "998")
+        assert (await get(f"{url}/health/ready"))[0] == 200
+        assert (await get(f"{url}/metrics"))[0] == 200
+        assert (await get(f"{url}/v1/users/x", **{"X-Keepstream-Forwarded": "1"}))[0] == 200
+
+    async def test_too_many_at_once_have_to_come_again(self, two_partitions, start, monkeypatch):
+        monkeypatch.setattr("streams.api.guard.MAX_AT_ONCE", 0)
+        url = await start(FakeWorker(two_partitions))
+        status, body, headers = await get(f"{url}/v1/status")
+        assert (status, body["error"], headers["Retry-After"]) == (503, "too many lookups at once", "2")
+
+    async def test_a_request_with_a_body_is_refused_unread(self, two_partitions, start):
+        url = await start(FakeWorker(two_partitions))
+        async with aiohttp.ClientSession() as session:
+            for path in ("/v1/status", "/metrics"):
+                async with session.get(url + path, data=b"x" * 100_000) as answer:
+                    assert answer.status == 413
+                    assert answer.headers["Connection"] == "close"
+
+    async def test_answers_about_people_are_not_to_be_kept(self, two_partitions, start):
+        url = await start(FakeWorker(two_partitions))
+        assert (await get(f"{url}/v1/users/x"))[2]["Cache-Control"] == "no-store"
+
+
+class TestRateLimit:
+    def test_a_burst_then_a_steady_rate(self):
+        now = [0.0]
+        limit = RateLimit(10, clock=lambda: now[0])
+        assert [limit.wait_s("a") for _ in range(21)] == [0.0] * 20 + [0.1]
+        now[0] = 0.1
+        assert [limit.wait_s("a") for _ in range(2)] == [0.0, 0.1]
+
+    def test_addresses_do_not_share(self):
+        limit = RateLimit(0.5, clock=lambda: 0.0)
+        assert [limit.wait_s(address) for address in "aab"] == [0.0, 2.0, 0.0]
+
+    def test_none_is_no_limit(self):
+        limit = RateLimit(0)
+        assert sum(limit.wait_s("a") for _ in range(10_000)) == 0
+
+    def test_memory_is_bounded(self):
+        limit = RateLimit(1, clock=lambda: 0.0)
+        for number in range(10_050):
+            limit.wait_s(str(number))
+        assert len(limit._buckets) == 10_000
+
+    def test_a_negative_rate_is_refused(self):
+        with pytest.raises(InvalidParameterError, match="-1"):
+            RateLimit(-1)
 
 
 class TestPages:

@@ -15,7 +15,7 @@ from streams.settings.sections import Logs
 def _as_before():
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    levels = {name: logging.getLogger(name).level for name in logs._NOISY}
+    levels = {name: logging.getLogger(name).level for name in (*logs._NOISY, "aiohttp.server")}
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
