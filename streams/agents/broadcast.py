@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,12 +11,26 @@ from online_models.errors import CorruptStateError
 from online_models.events import UInt64s, hash_id
 from online_models.items.neighbours import NeighbourTable
 from online_models.items.settings import CooccurrenceSettings
+from streams import model_rows
 from streams.agents.documents import neighbour_row
 from streams.broadcast import BroadcastReader, Rows
 from streams.encode import read
 from streams.schemas import ItemNeighbours, ModelSnapshot
 
 log = logging.getLogger(__name__)
+
+
+class _Model(NamedTuple):
+    """A snapshot, and the scorer that it describes."""
+
+    snapshot: ModelSnapshot
+    scorer: ChurnScorer
+
+    @classmethod
+    def of(cls, value: bytes) -> "_Model":
+        """Return the model in a row."""
+        snapshot = read(ModelSnapshot, value)
+        return cls(snapshot, ChurnScorer.from_snapshot(snapshot.state["scorer"]))
 
 
 class Broadcast:
@@ -36,8 +50,8 @@ class Broadcast:
         self, config: Mapping[str, Any], neighbours: str, models: str, settings: CooccurrenceSettings
     ) -> None:
         self.table = NeighbourTable(settings)
-        self.scorer: ChurnScorer | None = None
-        self.snapshot: ModelSnapshot | None = None
+        self._newest: _Model | None = None
+        self._pinned: _Model | None = None
         self.refused = 0
         self._reader = BroadcastReader(config, {neighbours: self.take_neighbours, models: self.take_models})
 
@@ -45,6 +59,23 @@ class Broadcast:
     def ready(self) -> bool:
         """Whether the topics were read up to the ends they had at start."""
         return self._reader.ready
+
+    @property
+    def scorer(self) -> ChurnScorer | None:
+        """What to score with; None before the first model."""
+        used = self._pinned or self._newest
+        return used and used.scorer
+
+    @property
+    def snapshot(self) -> ModelSnapshot | None:
+        """The model that is scored with."""
+        used = self._pinned or self._newest
+        return used and used.snapshot
+
+    @property
+    def newest(self) -> ModelSnapshot | None:
+        """The model that was published last; it is scored with unless another is pinned."""
+        return self._newest and self._newest.snapshot
 
     def start(self) -> None:
         """Begin to read, in the running event loop."""
@@ -79,17 +110,25 @@ class Broadcast:
             self.table.remove(removed)
 
     def take_models(self, rows: Rows) -> None:
-        """Take the newest snapshot over; one that cannot be read is refused and the old one stays."""
+        """Take newest and pinned snapshot over; one that cannot be read is refused and the old one stays."""
         for key, value in rows:
-            if value is None:
+            row = model_rows.parse(key)
+            if row is None or row.model != "churn" or row.kind == "day":
                 continue
             try:
-                snapshot = read(ModelSnapshot, value)
-                if snapshot.model == "churn":
-                    self.scorer = ChurnScorer.from_snapshot(snapshot.state["scorer"])
-                    self.snapshot = snapshot
+                if row.kind == "pin":
+                    self._pin(None if value is None else _Model.of(value))
+                elif value is not None:
+                    self._newest = _Model.of(value)
             except (CorruptStateError, KeyError, TypeError, ValueError) as error:
                 self._refuse(key, error)
+
+    def _pin(self, model: "_Model | None") -> None:
+        if model is not None:
+            log.info("scoring with %s until it is released", model.snapshot.model_version)
+        elif self._pinned is not None:
+            log.info("%s is released", self._pinned.snapshot.model_version)
+        self._pinned = model
 
     def _refuse(self, key: bytes, error: Exception) -> None:
         self.refused += 1

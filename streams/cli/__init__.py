@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "topics": "Create, list and check the topics.",
     "config": "Show and check the settings.",
     "broker": "Run the embedded broker in the foreground.",
+    "model": "List, show and roll back the churn model.",
     "dlq": "List, show and replay rejected events.",
     "doctor": "Look for what is wrong with broker, topics, workers.",
     "erase": "Erase a user everywhere.",
