@@ -4,7 +4,7 @@ import dataclasses
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from online_models.errors import CorruptStateError
 from online_models.events import UInt64s, hash_id
 from online_models.items.neighbours import NeighbourRow, NeighbourTable
 from online_models.items.settings import CooccurrenceSettings
+from streams import model_rows
 from streams.agents.documents import neighbour_row
 from streams.agents.report import Report
 from streams.broadcast import BroadcastReader, Refused, Rows
@@ -21,6 +22,13 @@ from streams.encode import read, read_snapshot
 from streams.schemas import ItemNeighbours, ModelSnapshot
 
 log = logging.getLogger(__name__)
+
+
+class _Model(NamedTuple):
+    """A snapshot, and the scorer that it describes."""
+
+    snapshot: ModelSnapshot
+    scorer: ChurnScorer
 
 
 class Broadcast:
@@ -51,8 +59,8 @@ class Broadcast:
         horizon_ms: int,
     ) -> None:
         self.table = NeighbourTable(settings)
-        self.scorer: ChurnScorer | None = None
-        self.snapshot: ModelSnapshot | None = None
+        self._newest: _Model | None = None
+        self._pinned: _Model | None = None
         self._horizon_ms, self._report = horizon_ms, report
         self._topics = (neighbours, models)
         sinks = {neighbours: self.take_neighbours, models: self.take_models}
@@ -63,6 +71,23 @@ class Broadcast:
     def ready(self) -> bool:
         """Whether the topics were read up to the ends they had at start."""
         return self._reader.ready
+
+    @property
+    def scorer(self) -> ChurnScorer | None:
+        """What to score with; None before the first model."""
+        used = self._pinned or self._newest
+        return used and used.scorer
+
+    @property
+    def snapshot(self) -> ModelSnapshot | None:
+        """The model that is scored with."""
+        used = self._pinned or self._newest
+        return used and used.snapshot
+
+    @property
+    def newest(self) -> ModelSnapshot | None:
+        """The model that was published last; it is scored with unless another is pinned."""
+        return self._newest and self._newest.snapshot
 
     def start(self) -> None:
         """Begin to read, in the running event loop."""
@@ -100,19 +125,23 @@ class Broadcast:
         return refused
 
     def take_models(self, rows: Rows) -> list[Refused]:
-        """Take the newest snapshot over; one that cannot be read is refused, and the model in use stays."""
+        """Take newest and pinned snapshot over; one that cannot be read is refused, the one in use stays."""
         refused = []
-        for place, (_, value) in enumerate(rows):
+        for place, (key, value) in enumerate(rows):
+            row = model_rows.parse(key)
+            if row is None or row.model != "churn" or row.kind == "day":
+                continue
             try:
-                if value is not None:
-                    self._take_model(read_snapshot(value))
+                if row.kind == "pin":
+                    self._pin(None if value is None else self._model(value))
+                elif value is not None:
+                    self._newest = self._model(value)
             except CorruptStateError as error:
                 refused.append(Refused(place, str(error)))
         return refused
 
-    def _take_model(self, snapshot: ModelSnapshot) -> None:
-        if snapshot.model != "churn":
-            return
+    def _model(self, value: bytes) -> _Model:
+        snapshot = read_snapshot(value)
         with snapshots.reading("churn-scorer"):
             scorer = ChurnScorer.from_snapshot(snapshot.state["scorer"])
         if not scorer.answers(self._horizon_ms):
@@ -124,7 +153,14 @@ class Broadcast:
                 self._horizon_ms,
             )
             scorer = dataclasses.replace(scorer, ready=False)
-        self.scorer, self.snapshot = scorer, snapshot
+        return _Model(snapshot, scorer)
+
+    def _pin(self, model: _Model | None) -> None:
+        if model is not None:
+            log.info("scoring with %s until it is released", model.snapshot.model_version)
+        elif self._pinned is not None:
+            log.info("%s is released", self._pinned.snapshot.model_version)
+        self._pinned = model
 
     def _take(self, topic: str, sink: Callable[[Rows], list[Refused]], rows: Rows) -> list[Refused]:
         refused = sink(rows)

@@ -11,6 +11,7 @@ from streams.agents import documents
 from streams.agents.report import Report
 from streams.encode import encode_snapshot
 from streams.engine.handler import Output, Record, Row
+from streams.model_rows import day_key
 
 log = logging.getLogger(__name__)
 
@@ -57,10 +58,10 @@ class TrainerHandler:
                 self._report.model_quality(model, metric, value)
         # The topic is compacted and readers want the newest only.
         latest_ms = int(examples.matured_ms.max(initial=0))
-        return [self._snapshot(scorer, latest_ms) for scorer in effects.scorers[-1:]]
+        return [row for scorer in effects.scorers[-1:] for row in self._snapshot(scorer, latest_ms)]
 
-    def _snapshot(self, scorer: ChurnScorer, latest_ms: int) -> Output:
-        self._report.outputs(self._models, 1)
+    def _snapshot(self, scorer: ChurnScorer, latest_ms: int) -> list[Output]:
+        """Return a model as the newest one, and as the last one of its day, to which one may go back."""
         snapshot = documents.model_snapshot(scorer, latest_ms)
         key, value = encode_snapshot(snapshot)
         log.info(
@@ -68,7 +69,9 @@ class TrainerHandler:
             *(snapshot.model_version, snapshot.examples, "" if scorer.ready else ", not used yet: too few"),
             extra={"model_version": snapshot.model_version, "labels": snapshot.examples},
         )
-        return Output(self._models, 0, key, value)
+        keys = (key, day_key(snapshot.model, snapshot.event_time))
+        self._report.outputs(self._models, len(keys))
+        return [Output(self._models, 0, one, value) for one in keys]
 
     def tick(self, now_ms: int) -> Sequence[Output]:  # noqa: ARG002  # models learn from labels only
         """Do nothing: models learn from labels, not from time."""

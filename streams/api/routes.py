@@ -84,11 +84,12 @@ class Routes:
         return await self._find(request, "items", _id(request, MAX_ID))
 
     async def model(self, _: web.Request) -> web.Response:
-        """Answer with the model card of the newest snapshot that this worker scores with."""
+        """Answer with the model card of the snapshot that this worker scores with."""
         snapshot = self.worker.broadcast.snapshot
         if snapshot is None:
             return _json({"error": "no model yet: it needs labels, which mature after the horizon"}, 404)
-        return _json(model_card(snapshot))
+        newest = self.worker.broadcast.newest or snapshot
+        return _json(model_card(snapshot, newest.model_version))
 
     async def status(self, _: web.Request) -> web.Response:
         """Answer with partitions, positions, counters and the other workers."""
@@ -133,12 +134,13 @@ class Routes:
         )
 
 
-def model_card(snapshot: ModelSnapshot) -> ModelCard:
-    """Return what a model is, in numbers that people can read."""
+def model_card(snapshot: ModelSnapshot, newest_version: str) -> ModelCard:
+    """Return what a model is, in numbers that people can read, and which version was published last."""
     scorer = snapshot.state.get("scorer", {})
     return ModelCard(
         model=snapshot.model,
         model_version=snapshot.model_version,
+        newest_version=newest_version,
         event_time=snapshot.event_time,
         examples=snapshot.examples,
         ready=scorer.get("ready"),

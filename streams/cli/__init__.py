@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "state": "Save the state to a file, or load it.",
     "config": "Show and check the settings.",
     "broker": "Run the embedded broker in the foreground.",
+    "model": "List, show and roll back the churn model.",
     "dlq": "List, show and replay rejected events.",
     "doctor": "Look for what is wrong with broker, topics, workers.",
     "erase": "Erase a user everywhere.",

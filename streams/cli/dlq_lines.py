@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from online_models.events import RejectReason
+from streams.cli.aligned import aligned
 from streams.cli.tail_lines import clock, printable
 from streams.dead_letters import Letter
 from streams.reject_reasons import ADVICE, Advice
@@ -49,26 +49,21 @@ def whole(letter: Letter) -> dict[str, Any]:
 
 def print_list(counts: Mapping[str, int], letters: Sequence[Letter]) -> None:
     """Print counts and letters."""
-    console = Console(highlight=False)
     total = sum(counts.values())
     by_reason = sorted(counts.items(), key=lambda pair: -pair[1])
     listed = ", ".join(f"{reason} {count:,}" for reason, count in by_reason)
-    console.print(f"{total:,} dead letters{': ' + listed if listed else ''}")
+    print(f"{total:,} dead letters{': ' + listed if listed else ''}")
     if not letters:
         return
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("place", "rejected at (UTC)", "reason", "key"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("message", overflow="fold" if console.is_terminal else "ignore", no_wrap=not total)
+    table = [("place", "rejected at (UTC)", "reason", "key", "message")]
     for letter in letters:
-        again = f" (again, was {letter.replay_of})" if letter.replay_of else ""
+        again = f" (again, was {printable(letter.replay_of)})" if letter.replay_of else ""
         message = printable(letter.said.message if letter.said else "no dead letter of ours") + again
-        key = Text(printable(_text(letter.record.key) or "-"), style="cyan")
-        table.add_row(letter.place, clock(letter.record.timestamp), letter.reason, key, Text(message))
-    console.print()
-    console.print(table)
+        key = printable(_text(letter.record.key) or "-")
+        table.append((letter.place, clock(letter.record.timestamp), letter.reason, key, message))
+    print("", *aligned(table), sep="\n")
     if total > len(letters):
-        console.print(f"\nthe newest {len(letters):,}; --limit shows more", style="dim")
+        print(f"\nthe newest {len(letters):,}; --limit shows more")
 
 
 def print_letter(letter: Letter) -> None:

@@ -12,6 +12,7 @@ from streams.doctor.finding import Finding, duration_in_words
 from streams.doctor.workers import Asked
 from streams.excerpt import Place, Stretch
 from streams.follow import Followed
+from streams.model_history import ModelHistory
 from streams.reject_reasons import ADVICE
 
 _LATE_S: Final = 60.0
@@ -161,6 +162,23 @@ def rejects(reasons: Counter[str], events: int, *, replays: int = 0) -> Finding:
     if reasons["poison"]:
         return Finding("rejects", "WARN", found, "A poisoned event is a bug: `keepstream dlq show` has it.")
     return Finding("rejects", "PASS", found)
+
+
+def model(history: ModelHistory) -> Finding:
+    """Judge which model users are scored with."""
+    newest, pin = history.newest, history.pin
+    if pin is not None:
+        said = f" ({pin.reason})" if pin.reason else ""
+        return Finding(
+            "model",
+            "WARN",
+            f"{pin.snapshot.model_version} is pinned{said}; the newest is "
+            f"{newest.model_version if newest else 'none'}",
+            "`keepstream model list` shows whether the newest is good again, `model resume` goes back to it.",
+        )
+    if newest is None:
+        return Finding("model", "PASS", "none yet: labels mature after the horizon")
+    return Finding("model", "PASS", f"{newest.model_version} after {newest.examples:,} labels")
 
 
 class Producers(NamedTuple):

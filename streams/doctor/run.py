@@ -19,6 +19,7 @@ from streams.doctor.workers import Asked, ask
 from streams.encode import read_dead_letter
 from streams.errors import BrokerUnavailableError
 from streams.excerpt import Place, Stretch, excerpt
+from streams.model_history import ModelHistory
 from streams.settings import Settings
 from streams.topics import Topic
 
@@ -90,6 +91,7 @@ class _Examination:
         yield flow_checks.checkpoints(standings, now_ms)
         yield self._rejects(now_ms)
         yield self._producers()
+        yield flow_checks.model(ModelHistory(settings))
         yield broker_checks.growth(self._heads(now_ms))
 
     def _workers(self) -> list[Asked]:

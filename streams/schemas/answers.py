@@ -87,6 +87,9 @@ class ModelCard(msgspec.Struct, frozen=True):
     model: Annotated[str, Meta(description="Name of the model.", examples=["churn"])]
     model_version: Annotated[str, Meta(description="Its version.", examples=["churn-184"])]
     event_time: Annotated[int, Meta(description="Largest event time it has learned from, epoch ms.")]
+    newest_version: Annotated[
+        str, Meta(description="The version that was published last; another one is used while it is pinned.")
+    ]
     examples: Annotated[Count, Meta(description="Number of labels it has learned from.")]
     ready: Annotated[bool | None, Meta(description="Whether it has seen enough labels to score with.")]
     threshold: Annotated[float | None, Meta(description="Probability from which on users are alerted.")]

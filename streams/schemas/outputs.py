@@ -147,7 +147,11 @@ class WorkerAnnouncement(msgspec.Struct, frozen=True):
 
 
 class ModelSnapshot(msgspec.Struct, frozen=True):
-    """A model as plain numbers; the topic is compacted, one record per model. Loading it executes nothing."""
+    """A model as plain numbers; loading it executes nothing.
+
+    The topic is compacted. Under the model's name lies the newest one, under `NAME/day/NN` the last one of
+    each of 32 days, under `NAME/pin` the one that `keepstream model rollback` tells scorers to use.
+    """
 
     model: Annotated[Name, Meta(description="Name of the model.", examples=["churn"])]
     model_version: _ModelVersion

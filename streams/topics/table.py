@@ -170,7 +170,13 @@ EXAMPLES: Final = Topic(
     internal=True,
 )
 MODELS: Final = Topic(
-    "keepstream.models.v1", "model snapshots", "model name", "snapshot (msgpack)", "one", None, internal=True
+    "keepstream.models.v1",
+    "model snapshots: the newest, one a day, a pin",
+    "model name",
+    "ModelSnapshot (JSON)",
+    "one",
+    None,
+    internal=True,
 )
 WORKERS: Final = Topic(
     "keepstream.workers.v1",

@@ -65,7 +65,7 @@ class FakeWorker:
         self.instance = instance
         self.runtime = FakeRuntime(instance)
         self.metrics = Metrics()
-        self.broadcast = SimpleNamespace(ready=True, snapshot=None)
+        self.broadcast = SimpleNamespace(ready=True, snapshot=None, newest=None)
 
     def users(self, number, *subjects):
         known = {subject: {"subject": subject, "worker": self.instance} for subject in subjects}
@@ -429,8 +429,16 @@ class TestPages:
         worker.broadcast.snapshot = ModelSnapshot("churn", "churn-3", 7, 40, 1, state)
         body = (await get(f"{url}/v1/model"))[1]
         assert body["model_version"] == "churn-3"
+        assert body["newest_version"] == "churn-3"
         assert body["metrics"] == {"churn_auc": 0.7}
         assert body["weights"] == {"recency": 0.5}
+
+    async def test_a_pinned_model_is_shown_beside_the_newest(self, two_partitions, start):
+        worker = FakeWorker(two_partitions)
+        worker.broadcast.snapshot = ModelSnapshot("churn", "churn-3", 7, 40, 1, {})
+        worker.broadcast.newest = ModelSnapshot("churn", "churn-9", 8, 90, 1, {})
+        body = (await get(f"{await start(worker)}/v1/model"))[1]
+        assert (body["model_version"], body["newest_version"]) == ("churn-3", "churn-9")
 
     async def test_unknown_paths_and_methods_are_refused_in_json(self, two_partitions, start):
         url = await start(FakeWorker(two_partitions))
