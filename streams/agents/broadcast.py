@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ from online_models.events import UInt64s, hash_id
 from online_models.items.neighbours import NeighbourTable
 from online_models.items.settings import CooccurrenceSettings
 from streams.agents.documents import neighbour_row
-from streams.agents.report import Report
 from streams.broadcast import BroadcastReader, Rows
 from streams.encode import read
 from streams.schemas import ItemNeighbours, ModelSnapshot
@@ -32,8 +30,10 @@ class Broadcast:
         Full names of the topics.
     settings
         Of the stores that publish the neighbours.
-    report
-        Takes what is measured.
+    on_taken
+        Told the topic and number of rows taken over; 0 of each topic at start.
+    on_refused
+        Told the topic of every row that cannot be read.
     """
 
     def __init__(
@@ -42,16 +42,17 @@ class Broadcast:
         neighbours: str,
         models: str,
         settings: CooccurrenceSettings,
-        report: Report,
+        *,
+        on_taken: Callable[[str, int], None] = lambda _topic, _rows: None,
+        on_refused: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.table = NeighbourTable(settings)
         self.scorer: ChurnScorer | None = None
         self.snapshot: ModelSnapshot | None = None
         self.refused = 0
-        self._report = report
-        self._sinks = {neighbours: self.take_neighbours, models: self.take_models}
-        taking = {topic: partial(self._take, topic, sink) for topic, sink in self._sinks.items()}
-        self._reader = BroadcastReader(config, taking)
+        self._neighbours, self._models = neighbours, models
+        self._on_taken, self._on_refused = on_taken, on_refused
+        self._reader = BroadcastReader(config, {neighbours: self.take_neighbours, models: self.take_models})
 
     @property
     def ready(self) -> bool:
@@ -60,8 +61,8 @@ class Broadcast:
 
     def start(self) -> None:
         """Begin to read, in the running event loop."""
-        for topic in self._sinks:
-            self._report.broadcast(topic, 0, 0)
+        for topic in (self._neighbours, self._models):
+            self._on_taken(topic, 0)
         self._reader.start()
 
     def stop(self) -> None:
@@ -87,10 +88,11 @@ class Broadcast:
             try:
                 found.append(neighbour_row(read(ItemNeighbours, value)))
             except CorruptStateError as error:
-                self._refuse(key, error)
+                self._refuse(self._neighbours, key, error)
         self.table.upsert(found)
         if removed:
             self.table.remove(removed)
+        self._on_taken(self._neighbours, len(rows))
 
     def take_models(self, rows: Rows) -> None:
         """Take the newest snapshot over; one that cannot be read is refused and the old one stays."""
@@ -103,13 +105,10 @@ class Broadcast:
                     self.scorer = ChurnScorer.from_snapshot(snapshot.state["scorer"])
                     self.snapshot = snapshot
             except (CorruptStateError, KeyError, TypeError, ValueError) as error:
-                self._refuse(key, error)
+                self._refuse(self._models, key, error)
+        self._on_taken(self._models, len(rows))
 
-    def _take(self, topic: str, sink: Callable[[Rows], None], rows: Rows) -> None:
-        refused = self.refused
-        sink(rows)
-        self._report.broadcast(topic, len(rows), self.refused - refused)
-
-    def _refuse(self, key: bytes, error: Exception) -> None:
+    def _refuse(self, topic: str, key: bytes, error: Exception) -> None:
         self.refused += 1
+        self._on_refused(topic)
         log.error("broadcast row %r refused: %s", key, error)

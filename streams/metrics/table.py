@@ -272,8 +272,9 @@ BROADCAST_LAST: Final = _gauge(
 )
 BROADCAST_REFUSED: Final = _counter(
     "keepstream_broadcast_refused_total",
-    "rows",
-    "Broadcast rows that could not be read; what was known before stays in force.",
+    "records",
+    "Models and rows of items that could not be read; what they would have replaced stays in use.",
+    "topic",
 )
 
 # -- lookups and process ------------------------------------------------------------------------------------
