@@ -52,8 +52,9 @@ class Worker:
             topics.NEIGHBOURS.full_name(settings),
             topics.MODELS.full_name(settings),
             cooccurrence_settings(settings),
-            self.metrics,
             horizon_ms=milliseconds(settings.churn.horizon),
+            on_taken=self.metrics.broadcast_taken,
+            on_refused=self.metrics.broadcast_refused,
         )
         self.runtime = self._runtime()
         self.runtime.agent(

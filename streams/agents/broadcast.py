@@ -16,7 +16,6 @@ from online_models.items.neighbours import NeighbourRow, NeighbourTable
 from online_models.items.settings import CooccurrenceSettings
 from streams import model_rows
 from streams.agents.documents import neighbour_row
-from streams.agents.report import Report
 from streams.broadcast import BroadcastReader, Refused, Rows
 from streams.encode import read, read_snapshot
 from streams.schemas import ItemNeighbours, ModelSnapshot
@@ -42,10 +41,12 @@ class Broadcast:
         Full names of the topics.
     settings
         Of the stores that publish the neighbours.
-    report
-        Takes what is measured.
     horizon_ms
         What users are asked for; a model of another horizon scores nobody.
+    on_taken
+        Told the topic and number of rows taken over; 0 of each topic at start.
+    on_refused
+        Told the topic of every row that cannot be read.
     """
 
     def __init__(
@@ -54,14 +55,16 @@ class Broadcast:
         neighbours: str,
         models: str,
         settings: CooccurrenceSettings,
-        report: Report,
         *,
         horizon_ms: int,
+        on_taken: Callable[[str, int], None] = lambda _topic, _rows: None,
+        on_refused: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.table = NeighbourTable(settings)
         self._newest: _Model | None = None
         self._pinned: _Model | None = None
-        self._horizon_ms, self._report = horizon_ms, report
+        self._horizon_ms = horizon_ms
+        self._on_taken, self._on_refused = on_taken, on_refused
         self._topics = (neighbours, models)
         sinks = {neighbours: self.take_neighbours, models: self.take_models}
         taking = {topic: partial(self._take, topic, sink) for topic, sink in sinks.items()}
@@ -92,7 +95,7 @@ class Broadcast:
     def start(self) -> None:
         """Begin to read, in the running event loop."""
         for topic in self._topics:
-            self._report.broadcast(topic, 0, 0)
+            self._on_taken(topic, 0)
         self._reader.start()
 
     def stop(self) -> None:
@@ -164,5 +167,7 @@ class Broadcast:
 
     def _take(self, topic: str, sink: Callable[[Rows], list[Refused]], rows: Rows) -> list[Refused]:
         refused = sink(rows)
-        self._report.broadcast(topic, len(rows), len(refused))
+        self._on_taken(topic, len(rows) - len(refused))
+        for _ in refused:
+            self._on_refused(topic)
         return refused

@@ -42,8 +42,5 @@ class Report:
     def recommendation_quality(self, metric: str, value: float) -> None:
         """Handle a prequential metric of the recommendations."""
 
-    def broadcast(self, topic: str, rows: int, refused: int) -> None:
-        """Handle rows taken from a broadcast topic; `refused` of them could not be read."""
-
     def drift(self, model: str) -> None:
         """Handle a drift found by a model's detector."""

@@ -243,11 +243,15 @@ class Metrics(Observer, Report):
         """Count a drift."""
         self._counter(table.DRIFTS, model).inc()
 
-    def broadcast(self, topic: str, rows: int, refused: int) -> None:
+    def broadcast_taken(self, topic: str, rows: int) -> None:
         """Count rows of a broadcast topic, and note when they came."""
         self._counter(table.BROADCAST_ROWS, topic).inc(rows)
-        self._counter(table.BROADCAST_REFUSED, topic).inc(refused)
         self._gauge(table.BROADCAST_LAST, topic).set(self._wall_clock())
+        self._counter(table.BROADCAST_REFUSED, topic)
+
+    def broadcast_refused(self, topic: str) -> None:
+        """Count a broadcast record that could not be read."""
+        self._counter(table.BROADCAST_REFUSED, topic).inc()
 
     # -- what the server tells --------------------------------------------------------------------------
 

@@ -21,7 +21,6 @@ from online_models.pipeline import Pipeline
 from streams import app, clients, logs, topics
 from streams.agents.broadcast import Broadcast
 from streams.agents.documents import model_snapshot, neighbours_documents
-from streams.agents.report import Report
 from streams.broadcast import Refused, Rows
 from streams.decode import Decoder
 from streams.encode import encode_neighbours, encode_snapshot
@@ -77,7 +76,6 @@ class FrozenBroadcast(Broadcast):
             topics.NEIGHBOURS.full_name(settings),
             topics.MODELS.full_name(settings),
             cooccurrence_settings(settings),
-            Report(),
             horizon_ms=milliseconds(settings.churn.horizon),
         )
         super().take_neighbours(frozen.neighbours)

@@ -49,8 +49,10 @@ def test_without_a_rule_its_test_fails(prometheus_bin, tmp_path, name):
         for group in RULES["groups"]
     ]
     (tmp_path / "rules.yml").write_text(yaml.safe_dump({"groups": groups}))
-    tests = yaml.safe_load(TESTS.read_text()) | {"rule_files": ["rules.yml"]}
-    (tmp_path / "tests.yml").write_text(yaml.safe_dump(tests))
+    tests = yaml.safe_load(TESTS.read_text())
+    of_the_rule = [test for test in tests["tests"] if test["name"].split()[0] == name]
+    changed = tests | {"rule_files": ["rules.yml"], "tests": of_the_rule}
+    (tmp_path / "tests.yml").write_text(yaml.safe_dump(changed))
     shown = promtool(prometheus_bin, "test", "rules", tmp_path / "tests.yml")
     assert shown.returncode == 1
     assert name in shown.stderr + shown.stdout

@@ -1,4 +1,4 @@
-"""The compose file without containers: its commands and files, on Apache Kafka and a real Prometheus.
+"""The compose file without containers: its commands, settings and files, on Kafka and a real Prometheus.
 
 Only addresses, directories and the pace of the simulated shop differ from what compose would run.
 """
@@ -13,7 +13,9 @@ import urllib.request
 
 import pytest
 import yaml
+from confluent_kafka import Producer
 
+from streams import topics
 from streams.broker import HOST, free_port
 from streams.guarded import GuardedProcess
 from tests.deploy.test_grafana import PANELS, expressions
@@ -221,3 +223,23 @@ def test_a_worker_that_is_killed_is_noticed_and_the_other_takes_its_partitions(s
         "the end of the alarm",
     )
     assert stack.values('changes(process_start_time_seconds{job="keepstream"}[5m]) > 0') == [1]
+
+
+def test_without_kafka_workers_stay_alive_and_go_on_when_it_is_back(stack):
+    workers = [stack.processes[f"worker-{number}"] for number in (0, 1)]
+    stack.kafka.kill()
+    wait_until(
+        lambda: all("Unable connect to node" in "\n".join(worker.said()) for worker in workers),
+        "the outage noticed",
+    )
+    for port in stack.ports:
+        assert status(f"http://{HOST}:{port}/health/live") == 200
+        assert b"keepstream_events_accepted_total" in ask(f"http://{HOST}:{port}/metrics")
+    stack.kafka.start()
+    rejected = 'sum(keepstream_events_rejected_total{reason="not_an_object"})'
+    (before,) = stack.values(rejected)
+    producer = Producer({"bootstrap.servers": stack.kafka.bootstrap_servers})
+    producer.produce(topics.EVENTS.name, b"[]", b"k")
+    assert producer.flush(60) == 0
+    wait_until(lambda: stack.values(rejected) == [before + 1], "the next event judged")
+    assert all(worker.is_running() for worker in workers)

@@ -43,13 +43,15 @@ class FakeRuntime:
         self.held = []
         self.settings = EngineSettings(instance)
         self.membership = Membership("g", "i", 1, "m")
+        self.rebalancing = False
 
     def partitions(self):
         return self.held
 
     @property
     def ready(self):
-        return self.membership is not None and all(p.opened for p in self.held)
+        opened = all(p.opened for p in self.held)
+        return self.membership is not None and opened and not self.rebalancing
 
     def hold(self, topic, number, known, position=10):
         partition = Partition(TopicPartition(topic, number), "changelog", FakeHandler(known))
@@ -282,6 +284,18 @@ class TestHealth:
         assert body["waiting_for"] == ["users[1] is being restored", "models and neighbours are being read"]
         partition.opened = worker.broadcast.ready = True
         assert (await get(f"{url}/health/ready"))[:2] == (200, {"ready": True, "waiting_for": []})
+
+    async def test_a_rebalance_takes_readiness_away_and_not_life(self, two_partitions, start):
+        worker = FakeWorker(two_partitions)
+        worker.users(0)
+        url = await start(worker)
+        worker.runtime.rebalancing = True
+        status, body, _ = await get(f"{url}/health/ready")
+        assert (status, body["waiting_for"]) == (503, ["the group is rebalancing"])
+        assert (await get(f"{url}/health/live"))[0] == 200
+        assert "keepstream_ready 0.0" in (await get(f"{url}/metrics"))[1]
+        worker.runtime.rebalancing = False
+        assert (await get(f"{url}/health/ready"))[0] == 200
 
 
 def token(text="s3cret"):

@@ -16,7 +16,6 @@ from online_models.events import hash_id
 from online_models.items.settings import CooccurrenceSettings
 from streams.agents import documents
 from streams.agents.broadcast import Broadcast
-from streams.agents.report import Report
 from streams.encode import encode_neighbours, encode_snapshot
 from streams.schemas import ItemNeighbours, Partner
 
@@ -24,7 +23,7 @@ HORIZON_MS = 28 * DAY_MS
 
 
 def broadcast():
-    return Broadcast({}, "neighbours", "models", CooccurrenceSettings(), Report(), horizon_ms=HORIZON_MS)
+    return Broadcast({}, "neighbours", "models", CooccurrenceSettings(), horizon_ms=HORIZON_MS)
 
 
 def scorer(version=1, **changes):

@@ -57,7 +57,8 @@ def feed_everything(metrics):
     metrics.model_quality("churn", "log_loss", 0.4)
     metrics.recommendation_quality("hit_rate", 0.3)
     metrics.drift("churn")
-    metrics.broadcast("keepstream.models.v1", 1, 1)
+    metrics.broadcast_taken("keepstream.models.v1", 1)
+    metrics.broadcast_refused("keepstream.models.v1")
     metrics.standing(3, [held("users", 0), held("users", 1, opened=False), held("trainer", 0)], ready=False)
     metrics.lookup("user", 200, 0.001)
     metrics.loop_lag(0.002)
@@ -120,11 +121,13 @@ class TestMetrics:
     def test_a_broadcast_tells_when_it_came(self):
         clock = Clock()
         metrics = Metrics(wall_clock=clock)
-        metrics.broadcast("models", 0, 0)
+        metrics.broadcast_taken("models", 0)
+        assert 'keepstream_broadcast_refused_total{topic="models"} 0.0' in metrics.render().decode()
         clock.now += 5
-        metrics.broadcast("models", 3, 1)
+        metrics.broadcast_taken("models", 3)
+        metrics.broadcast_refused("models")
         assert metrics.value("keepstream_broadcast_rows_total", topic="models") == 3
-        assert metrics.value("keepstream_broadcast_refused_total") == 1
+        assert metrics.value("keepstream_broadcast_refused_total", topic="models") == 1
         assert metrics.value("keepstream_broadcast_last_timestamp_seconds", topic="models") == 1_005
 
     def test_two_workers_of_one_process_do_not_share_series(self):

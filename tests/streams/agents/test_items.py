@@ -1,7 +1,6 @@
 from online_models.items.settings import CooccurrenceSettings
 from streams.agents.broadcast import Broadcast
 from streams.agents.items import ItemsHandler
-from streams.agents.report import Report
 from streams.engine.handler import Record
 from streams.metrics import Metrics
 from tests.online_models.items.workload import DAY_MS, log_of
@@ -38,7 +37,6 @@ class TestBroadcast:
             "neighbours",
             "models",
             SETTINGS,
-            Report(),
             horizon_ms=DAY_MS,
         )
 

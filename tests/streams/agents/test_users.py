@@ -34,7 +34,6 @@ class Shop:
                 "neighbours",
                 "models",
                 SETTINGS,
-                self.metrics,
                 horizon_ms=SMALL.horizon_ms,
             ),
             live=LiveLists(),
