@@ -99,10 +99,11 @@ class Workers:
             self._processes[name].send_signal(signal.SIGSTOP)
 
     def go_on(self, name: str) -> None:
-        """Let a frozen one run on; one that was killed meanwhile is left alone."""
+        """Let a frozen one run on; one that was killed or removed meanwhile is left alone."""
         with self._lock:
-            if name in self._frozen:
-                self._frozen.discard(name)
+            frozen = name in self._frozen
+            self._frozen.discard(name)
+            if frozen and name in self._processes:
                 self._processes[name].send_signal(signal.SIGCONT)
 
     def freeze(self, name: str, seconds: float) -> None:
