@@ -81,6 +81,8 @@ class Workers:
         with self._lock:
             process = self._processes.pop(name)
             process.send_signal(signal.SIGTERM)
+            self._frozen.discard(name)
+            process.send_signal(signal.SIGCONT)  # a frozen one hears it only then
         try:
             return process.wait(deadline_s)
         except subprocess.TimeoutExpired:
