@@ -39,8 +39,12 @@ COMMANDS: Final = {
     "dlq": "List, show and replay rejected events.",
     "doctor": "Look for what is wrong with broker, topics, workers.",
     "erase": "Erase a user everywhere.",
+    "completion": "Print the script that completes commands in a shell.",
 }
 """Every subcommand, in the order of use."""
+
+COMPLETE: Final = "_KEEPSTREAM_COMPLETE"
+"""Variable under which a shell's completion script asks what could come next."""
 
 _INTERRUPTED: Final = 130
 
@@ -91,7 +95,11 @@ def _print_version(wanted: bool) -> None:
 
 # Tracebacks stay plain: the pretty ones print local variables, passwords among them.
 app: Final = typer.Typer(
-    cls=LazyGroup, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
+    cls=LazyGroup,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,  # `keepstream completion` prints the script
 )
 
 
@@ -139,6 +147,11 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _call(arguments: Sequence[str]) -> int:
+    if COMPLETE in os.environ:
+        # A shell asks what could come next; typer knows how shells want to be told only after this.
+        from typer.completion import get_completion_inspect_parameters
+
+        get_completion_inspect_parameters()
     try:
         app(list(arguments), prog_name="keepstream")
     except SystemExit as left:

@@ -19,6 +19,11 @@ def command(
     """Run the embedded broker until Ctrl-C; what it holds is served again at the next start.
 
     It needs nothing but Python, serves this machine only, and is meant for trying out and for one worker.
+    For example:
+
+      keepstream broker
+
+      keepstream broker --port 9093 --data-dir /tmp/another-shop
     """
     from streams.broker import EmbeddedBroker
 

@@ -25,7 +25,11 @@ def command(
 ) -> None:
     """List the public data sets, or write one as events in time order.
 
-    The data come with packages of the extra "datasets"; nothing is downloaded.
+    The data come with packages of the extra "datasets"; nothing is downloaded. For example:
+
+      keepstream dataset
+
+      keepstream dataset complete-journey --out journey.jsonl.gz
     """
     from streams.sources.datasets import dataset_named
 

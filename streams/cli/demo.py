@@ -34,7 +34,11 @@ def command(
 
     Users browse, buy and leave in compressed time, about a day a second. A real worker reads their events
     from Kafka and writes alerts and recommendations back; what you see is read from its topics and metrics.
-    Ctrl-C ends it with a summary in which everything that was sent is accounted for.
+    Ctrl-C ends it with a summary in which everything that was sent is accounted for. For example:
+
+      keepstream demo
+
+      keepstream demo --seconds 40 --plain --keep-data shop
     """
     from streams.demo.run import Demo
     from streams.sources.stop import Stop

@@ -70,7 +70,9 @@ def recommendations(
 
     A case is a touch of an item with earlier touches in its session, which are its history; repeats count,
     and items never seen before are misses. Without --test-from and --test-events the last half by time is
-    judged.
+    judged. For example:
+
+      keepstream evaluate recommendations --events events.jsonl --json
     """
     from online_models.evaluation.recommendations import RecommendationTrial, RecommendationTrialSettings
     from streams.cli.evaluate_input import TimedEvents, moment
@@ -130,7 +132,9 @@ def churn(
     """Who stays silent for the horizon? AUC, losses and lift beside base rate, recency and BG/NBD.
 
     Users are scored at weekly landmarks; a label counts once it has matured, a horizon later. Without
-    --test-from landmarks count from two horizons and a week after the first activity on.
+    --test-from landmarks count from two horizons and a week after the first activity on. For example:
+
+      keepstream evaluate churn --events events.jsonl --horizon 28d
     """
     from online_models.evaluation.churn import ChurnTrial, ChurnTrialSettings
     from streams.cli.evaluate_input import TimedEvents, moment

@@ -26,7 +26,11 @@ def command(
 ) -> None:
     """Show an item: its exact number of touches, how popular it is now, and its neighbours.
 
-    Any worker answers. With --json the answer is the one of /v1/items/ID.
+    Any worker answers. With --json the answer is the one of /v1/items/ID. For example:
+
+      keepstream item sku-1042
+
+      keepstream item sku-1042 --json | jq .touches
     """
     from streams.api.owners import lookup_path
     from streams.cli.lookup import ask

@@ -122,7 +122,12 @@ def resume(
     bootstrap_servers: BootstrapServers = None,
     topic_prefix: TopicPrefix = None,
 ) -> None:
-    """Let every worker score with the newest version again."""
+    """Let every worker score with the newest version again.
+
+    For example:
+
+      keepstream model resume
+    """
     history = _history(config, bootstrap_servers, topic_prefix)
     newest = history.newest.model_version if history.newest else "none"
     if history.pin is None:

@@ -57,7 +57,13 @@ def command(
 
     Layouts: keepstream, retailrocket, rees46, otto, session-rec, yoochoose-clicks, yoochoose-buys,
     diginetica, ga4, segment, online-retail, cdnow, complete-journey, and any table by --map. Event ids depend
-    on the rows alone, so that events sent twice are known as duplicates.
+    on the rows alone, so that events sent twice are known as duplicates. For example:
+
+      keepstream replay events.jsonl.gz
+
+      keepstream replay clicks.csv --map event_time=at --map user_id=customer --map item_id=product --dry-run
+
+      keepstream replay yesterday.jsonl --speed 3600
     """
     from streams.sources.feed import Pace
     from streams.sources.mapping import FieldMapping

@@ -55,7 +55,9 @@ def command(
     """Invent a shop's clickstream and send it to Kafka, or write it to a file.
 
     Users browse, buy, complain, review and leave, for reasons that --truth tells. Equal options give equal
-    events.
+    events. For example:
+
+      keepstream simulate --events 20000 --out events.jsonl
     """
     from streams.sources.breakage import with_broken
     from streams.sources.feed import Pace

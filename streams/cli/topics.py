@@ -22,7 +22,9 @@ def create(
 ) -> None:
     """Create the missing topics and check the others.
 
-    Existing topics are never changed.
+    Existing topics are never changed. For example:
+
+      keepstream topics create --bootstrap-servers kafka-1:9092
     """
     from streams import topics
 
@@ -40,7 +42,12 @@ def list_(
     topic_prefix: TopicPrefix = None,
     json_: Json = False,
 ) -> None:
-    """List every topic and whether the broker has it."""
+    """List every topic and whether the broker has it.
+
+    For example:
+
+      keepstream topics list --json
+    """
     from streams import topics
 
     settings = _reach(config, bootstrap_servers, topic_prefix)
@@ -61,7 +68,9 @@ def check(
 ) -> None:
     """Compare the broker's topics with what is needed.
 
-    The exit code is 1 if a worker could not start with them.
+    The exit code is 1 if a worker could not start with them. For example:
+
+      keepstream topics check
     """
     from streams import topics
 

@@ -30,7 +30,11 @@ def command(
 ) -> None:
     """Show a user: exact event counts, churn risk with its reasons, alerts, and a list made right now.
 
-    Any worker answers. With --json the answer is the one of /v1/users/ID.
+    Any worker answers. With --json the answer is the one of /v1/users/ID. For example:
+
+      keepstream user c-4711
+
+      keepstream user a:dev-91ab --json | jq .event_counts
     """
     from streams.api.owners import lookup_path
     from streams.cli.lookup import ask

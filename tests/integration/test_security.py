@@ -9,6 +9,7 @@ from streams import clients, topics
 from streams.errors import BrokerUnavailableError
 from streams.settings import load
 from tests.integration.kafka import KafkaServer
+from tests.integration.shop import wait_until, workers
 
 pytestmark = pytest.mark.kafka
 
@@ -100,3 +101,20 @@ def test_the_password_reaches_the_commands_through_a_file(secure, tmp_path, caps
         patch.setenv("KEEPSTREAM_SASL_PASSWORD_FILE", str(tmp_path / "password"))
         assert run(["topics", "create", "--config", str(config), "--topic-prefix", topic_prefix]) == 0
     assert f"{len(topics.TOPICS)} topics created" in capsys.readouterr().out
+
+
+def test_a_worker_works_and_its_log_shows_no_password(secure, tmp_path, topic_prefix):
+    settings = load(environ={}, topic_prefix=topic_prefix, group=f"{topic_prefix}k", **secure)
+    started = workers(settings, tmp_path)
+    worker = next(started)(
+        KEEPSTREAM_SECURITY_PROTOCOL="SASL_SSL",
+        KEEPSTREAM_SASL_USERNAME="shop",
+        KEEPSTREAM_SASL_PASSWORD="hunter2",
+        KEEPSTREAM_SSL_CAFILE=str(secure["ssl_cafile"]),
+        KEEPSTREAM_LOG_LEVEL="debug",
+    )
+    wait_until(lambda: bool(worker.url) and worker.metrics().get("keepstream_ready") == 1, "readiness")
+    assert worker.terminate() == 0
+    assert "restored" in worker.said
+    assert "hunter2" not in worker.said
+    next(started, None)

@@ -1,6 +1,8 @@
 """The frame of the command line: what every command gets for free."""
 
 import pkgutil
+import re
+import shlex
 import subprocess
 import sys
 
@@ -42,6 +44,19 @@ class TestHelp:
         shown = capsys.readouterr().out
         assert f"Usage: keepstream {name}" in shown
         assert "--install-completion" not in shown
+
+    @pytest.mark.parametrize("name", AVAILABLE)
+    def test_every_command_teaches_by_examples_that_parse(self, name):
+        command = load_command(name)
+        subcommands = getattr(command, "commands", None)
+        words = {f"{name} {one}": sub for one, sub in subcommands.items()} if subcommands else {name: command}
+        for call, one in words.items():
+            examples = re.findall(rf"keepstream {call}\b(.*)", one.help)
+            assert examples, call
+            for example in examples:
+                given = shlex.split(re.split(r" \| | > |\)", example)[0])
+                if given:
+                    one.make_context(call, given)
 
     @pytest.mark.parametrize("name", AVAILABLE)
     def test_every_command_module_has_exactly_one_entry(self, name):
