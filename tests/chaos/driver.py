@@ -2,6 +2,7 @@
 
 import json
 import resource
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -61,7 +62,9 @@ class Driver:
     ) -> None:
         self.struck: Counter[str] = Counter()
         self.ended: list[str] = []
-        """Workers that ended by themselves or not as asked, in words."""
+        """Workers that ended by themselves, in words."""
+        self.disobeyed: list[str] = []
+        """Workers that did not stop when they were asked to, in words."""
         self._run, self._broker, self._wires, self._names = run, broker, wires, names
         self._least = min(2, len(names))
         self._log, self._say = log, say
@@ -107,6 +110,8 @@ class Driver:
         for work in [work for work in self._under_way if work.done()]:
             self._under_way.remove(work)
             work.result()
+        restarting = any(not restart.done() for restart in self._restarts)
+        assert self._broker is None or restarting or self._broker.is_running(), "the broker ended by itself"
         for name, code in self._run.workers.collect_ended().items():
             last = self._run.workers.tail(name, 3).replace("\n", " | ")
             self.ended.append(f"{time.monotonic() - self._began:.1f} s: {name} with {code}: {last}")
@@ -211,6 +216,7 @@ class Driver:
     def _fill_disk(self, fault: Fault) -> int:
         """Let no file of the broker grow beyond a little more than the one that it wrote last."""
         assert self._broker is not None
+        assert self._broker.pid
         logs = [(file.stat().st_mtime, file) for file in self._broker.data.glob("*/*.log")]
         limit = max(logs)[1].stat().st_size + int(fault.between(1, 3_000))
         resource.prlimit(self._broker.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
@@ -246,10 +252,14 @@ class Driver:
             self._run.workers.start(name)
 
     def _terminate(self, name: str, back_after_s: float | None) -> None:
-        code = self._run.workers.terminate(name)
-        # A signal that comes while it is still importing ends it before it has begun.
-        if code not in (0, -15):
-            self.ended.append(f"{name} with {code} after SIGTERM: {self._run.workers.tail(name, 3)}")
+        try:
+            code = self._run.workers.terminate(name)
+        except AssertionError as error:
+            self.disobeyed.append(str(error))
+        else:
+            # A signal that comes while it is still importing ends it before it has begun.
+            if code not in (0, -signal.SIGTERM):
+                self.ended.append(f"{name} with {code} after SIGTERM: {self._run.workers.tail(name, 3)}")
         if back_after_s is not None:
             time.sleep(back_after_s)  # the time it takes is part of the fault
             self._start(name)

@@ -46,12 +46,12 @@ class Workers:
         self.directory = directory
         self._command, self._environment = command, environment
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._frozen: set[str] = set()
+        self._frozen: dict[str, subprocess.Popen[bytes]] = {}
         self._lock = threading.RLock()
 
     def start(self, name: str) -> None:
         with self._lock, self.log(name).open("ab") as output:
-            assert self._processes.get(name) is None, f"{name} runs already"
+            assert name not in self.alive(), f"{name} runs already"
             self._processes[name] = subprocess.Popen(
                 list(map(str, self._command(name))),
                 stdout=output,
@@ -72,7 +72,6 @@ class Workers:
     def kill(self, name: str) -> None:
         with self._lock:
             process = self._processes.pop(name)
-            self._frozen.discard(name)
             process.kill()
         process.wait(30)
 
@@ -81,8 +80,6 @@ class Workers:
         with self._lock:
             process = self._processes.pop(name)
             process.send_signal(signal.SIGTERM)
-            self._frozen.discard(name)
-            process.send_signal(signal.SIGCONT)  # a frozen one hears it only then
         try:
             return process.wait(deadline_s)
         except subprocess.TimeoutExpired:
@@ -97,16 +94,14 @@ class Workers:
     def stop_clock(self, name: str) -> None:
         """Freeze it: it neither runs nor dies."""
         with self._lock:
-            self._frozen.add(name)
-            self._processes[name].send_signal(signal.SIGSTOP)
+            process = self._frozen[name] = self._processes[name]
+            process.send_signal(signal.SIGSTOP)
 
     def go_on(self, name: str) -> None:
-        """Let a frozen one run on; one that was killed or removed meanwhile is left alone."""
+        """Let a frozen one run on, though it may have been asked to stop meanwhile."""
         with self._lock:
-            frozen = name in self._frozen
-            self._frozen.discard(name)
-            if frozen and name in self._processes:
-                self._processes[name].send_signal(signal.SIGCONT)
+            if (process := self._frozen.pop(name, None)) is not None:
+                process.send_signal(signal.SIGCONT)
 
     def freeze(self, name: str, seconds: float) -> None:
         self.stop_clock(name)
@@ -119,7 +114,6 @@ class Workers:
             ended = {name: code for name, p in self._processes.items() if (code := p.poll()) is not None}
             for name in ended:
                 del self._processes[name]
-                self._frozen.discard(name)
         return ended
 
     def supervise(self) -> dict[str, int]:

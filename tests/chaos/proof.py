@@ -176,6 +176,9 @@ def _process_under_faults(  # noqa: PLR0917  # what `prove` has at hand
     run.feeder.allowed = len(run.log)
     run.wait_until_done(say)
     run.stop()
+    stops = f"{proof.struck['term'] + proof.struck['remove']} times"
+    disobeyed = "; ".join([stops, *driver.disobeyed])
+    proof.verdicts.append(Verdict("workers stop when they are asked to", not driver.disobeyed, disobeyed))
     proof.seconds = time.monotonic() - began
     proof.lost_answers = sum(wire.lost for wire in stage.wires.values())
     proof.refused = sum(wire.refused for wire in stage.wires.values())
