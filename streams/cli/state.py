@@ -35,7 +35,9 @@ def save(
     """Save the state of stopped workers.
 
     Let the workers read to the end and stop them all before: it is refused while one writes, and while item
-    pairs or examples wait.
+    pairs or examples wait. For example:
+
+      keepstream state save shop.state
     """
     from streams import state_copy
 
@@ -62,7 +64,10 @@ def load_(
     """Load a saved state into empty topics.
 
     Missing topics are created. No worker may run; those that start after it go on where the saved ones had
-    stopped.
+    stopped. For example:
+
+      keepstream state load shop.state
+      keepstream state load shop.state --events new --topic-prefix trial.
     """
     from streams import state_copy
 
