@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -16,7 +16,8 @@ from online_models.admission import ROW_PREFIX as ADMISSION_ROWS
 from online_models.churn.labels import ExampleBatch
 from online_models.events import hash_ids
 from online_models.items.pairs import PairBatch
-from streams import topics
+from online_models.journal import Journal
+from streams import model_rows, topics
 from streams.encode import read_dead_letter
 from streams.engine.restore import POSITION_KEY, decode_position
 from tests.chaos.reading import records
@@ -111,7 +112,7 @@ def read_outcome(run: ShopRun) -> Outcome:
         for partition, state in _rows(run, changelog).items():
             found.positions[source.name, partition] = decode_position(state.pop(POSITION_KEY))
             found.committed[source.name, partition] = offsets[run.topic(source), partition]
-            rows[partition] = state
+            rows[partition] = opened(state.items())
     for number, state in found.users.items():
         found.users[number] = _merged_ids(state)
     for topic in OUTPUTS:
@@ -120,8 +121,13 @@ def read_outcome(run: ShopRun) -> Outcome:
             by_partition[message.partition()].append(message)
         ordered = [message for number in sorted(by_partition) for message in by_partition[number]]
         found.places[topic.name] = [place_of(message) for message in ordered]
-        found.documents[topic.name] = [_document(topic, m) for m in ordered if m.value() is not None]
+        found.documents[topic.name] = [_document(topic, m) for m in ordered if _is_document(topic, m)]
     return found
+
+
+def opened(rows: Iterable[tuple[bytes, bytes | None]]) -> dict[bytes, bytes]:
+    """Return rows as a store made them, without the seals."""
+    return {key: value for key, value in Journal().open(rows) if value is not None}
 
 
 def place_of(message: Message) -> Place:
@@ -150,6 +156,14 @@ def _merged_ids(rows: dict[bytes, bytes]) -> dict[bytes, bytes]:
             hour = key.rpartition(b":")[0]
             ids[hour] += [value[at : at + 8] for at in range(0, len(value), 8)]
     return merged | {hour: b"".join(sorted(values)) for hour, values in ids.items()}
+
+
+def _is_document(topic: topics.Topic, message: Message) -> bool:
+    """Tell what is said from tombstones, and from a model that is kept under the day besides."""
+    if message.value() is None:
+        return False
+    row = model_rows.parse(message.key() or b"") if topic is topics.MODELS else None
+    return row is None or row.kind == "newest"
 
 
 def _document(topic: topics.Topic, message: Message) -> Document:
