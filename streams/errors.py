@@ -5,6 +5,7 @@ KeepstreamError
 ├── BrokerUnavailableError     no broker answered before the deadline
 ├── TopicsError                topics are missing or do not fit the topic table
 ├── SourceError                an input file cannot be read
+├── ErasureError               an erasure was rejected, or no worker has applied it in time
 └── EngineError
     ├── PositionLostError      the log does not hold the committed position
     ├── FencedError            the group or another producer has taken over
@@ -28,6 +29,10 @@ class TopicsError(KeepstreamError):
 
 class SourceError(KeepstreamError):
     """An input file cannot be read; the message names file, line and column."""
+
+
+class ErasureError(KeepstreamError):
+    """An erasure was rejected, or no worker has applied it in time."""
 
 
 class EngineError(KeepstreamError):
