@@ -6,6 +6,7 @@ KeepstreamError
 ├── TopicsError                topics are missing or do not fit the topic table
 ├── SourceError                an input file cannot be read
 ├── StateCopyError             state cannot be saved to a file or loaded from one
+├── ErasureError               an erasure was rejected, or no worker has applied it in time
 └── EngineError
     ├── PositionLostError      the log does not hold the committed position
     ├── CorruptChangelogError  a row of a changelog cannot be loaded; a CorruptStateError too
@@ -35,6 +36,10 @@ class SourceError(KeepstreamError):
 
 class StateCopyError(KeepstreamError):
     """State cannot be saved to a file or loaded from one as things are; the message says what to do."""
+
+
+class ErasureError(KeepstreamError):
+    """An erasure was rejected, or no worker has applied it in time."""
 
 
 class EngineError(KeepstreamError):

@@ -53,6 +53,8 @@ class Follower:
         Full names.
     start
         Where to begin.
+    partition
+        The only partition to follow; None follows all of them.
 
     Raises
     ------
@@ -62,7 +64,14 @@ class Follower:
         If it does not answer.
     """
 
-    def __init__(self, settings: Settings, topics: Sequence[str], start: Start = "end") -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        topics: Sequence[str],
+        start: Start = "end",
+        *,
+        partition: int | None = None,
+    ) -> None:
         from confluent_kafka import Consumer, KafkaException  # noqa: PLC0415  # loads librdkafka
 
         self._consumer: Any = Consumer(
@@ -83,7 +92,7 @@ class Follower:
         self._ends: dict[tuple[str, int], int] = {}
         self._newest: dict[tuple[str, int], deque[Followed]] = {}
         try:
-            self._assign(topics, start)
+            self._assign(topics, start, partition)
         except KafkaException as error:
             self.close()
             raise BrokerUnavailableError(f"{', '.join(topics)}: {error.args[0].str()}") from error
@@ -148,7 +157,7 @@ class Follower:
                 self._unread.discard(place)
         return found
 
-    def _assign(self, topics: Iterable[str], start: Start) -> None:
+    def _assign(self, topics: Iterable[str], start: Start, only: int | None) -> None:
         from confluent_kafka import TopicPartition  # noqa: PLC0415  # loads librdkafka
 
         assigned = []
@@ -156,7 +165,7 @@ class Follower:
             metadata = self._consumer.list_topics(topic, _METADATA_S).topics[topic]
             if metadata.error is not None or not metadata.partitions:
                 raise TopicsError(f"the broker has no topic {topic}; `keepstream topics create` makes ours")
-            for number in metadata.partitions:
+            for number in metadata.partitions if only is None else (only,):
                 low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, number), _METADATA_S)
                 if isinstance(start, int):
                     at = max(low, high - _MARKERS * start - _CHUNK)

@@ -3,7 +3,7 @@
 No topic name is written anywhere else.
 """
 
-from streams.topics.admin import check, create, ensure, list_existing
+from streams.topics.admin import check, compacts, create, ensure, list_existing
 from streams.topics.check import Existing, Mismatch, differences, partition_count
 from streams.topics.table import (
     ALERTS,
@@ -46,6 +46,7 @@ __all__ = [
     "Mismatch",
     "Topic",
     "check",
+    "compacts",
     "create",
     "differences",
     "ensure",

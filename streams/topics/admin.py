@@ -1,13 +1,15 @@
 """Creating, listing and checking topics through kafka-python's admin client."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from streams import clients
 from streams.errors import BrokerUnavailableError, TopicsError
 from streams.settings import Settings, milliseconds
 from streams.topics.check import Existing, Mismatch, differences, partition_count
 from streams.topics.table import TOPICS
+
+_ASK_S: Final = 10.0
 
 
 def list_existing(settings: Settings) -> dict[str, Existing]:
@@ -25,6 +27,21 @@ def list_existing(settings: Settings) -> dict[str, Existing]:
 def check(settings: Settings) -> list[Mismatch]:
     """Return how the broker's topics differ from the table (see `differences`)."""
     return differences(settings, list_existing(settings))
+
+
+def compacts(settings: Settings) -> bool:
+    """Return whether the broker says that it compacts; one that may not be asked is taken to."""
+    from confluent_kafka import KafkaException  # noqa: PLC0415  # loads librdkafka
+    from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]  # noqa: PLC0415  # its stubs leave it out
+
+    admin = AdminClient(clients.confluent(settings.broker, log_level=0))
+    try:
+        number = next(iter(admin.list_topics(timeout=_ASK_S).brokers))
+        asked = admin.describe_configs([ConfigResource("broker", str(number))], request_timeout=_ASK_S)
+        found = next(iter(asked.values())).result().get("log.cleaner.enable")
+    except KafkaException:
+        return True
+    return found is not None and found.value == "true"
 
 
 def create(settings: Settings) -> list[str]:

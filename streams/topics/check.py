@@ -83,7 +83,8 @@ def _danger(topic: Topic, key: str, has: str) -> str:
     """Return what state would be lost or wrong by a configuration, "" where it costs space or freshness."""
     if topic.compacted and key == "cleanup.policy" and "delete" in has:
         return "records would be lost by age"
-    if topic.compacted and key == "delete.retention.ms" and int(has) < LEAST_DELETE_RETENTION_MS:
+    too_short = key == "delete.retention.ms" and int(has) < LEAST_DELETE_RETENTION_MS
+    if topic.compacted and topic.internal and too_short:
         return "a restore could miss a deletion and bring back what was erased"
     return ""
 
@@ -91,6 +92,8 @@ def _danger(topic: Topic, key: str, has: str) -> str:
 def _consequence(key: str, has: str, wanted: str) -> str:
     if key == "cleanup.policy" and "compact" in wanted and "compact" not in has:
         return "; what an erased user has in it stays as long as everything else"
+    if key == "delete.retention.ms" and int(has) < int(wanted):
+        return "; a reader that was away for longer misses a deletion"
     if key == "max.compaction.lag.ms" and int(has) > int(wanted):
         return "; an erased user's rows may stay in the log that long"
     return ""

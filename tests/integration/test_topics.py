@@ -96,3 +96,7 @@ def test_the_command_creates_lists_and_checks(settings, capsys):
 def test_without_a_broker_nothing_hangs():
     with pytest.raises(BrokerUnavailableError, match="127"):
         topics.check(load(environ={}, bootstrap_servers="127.0.0.1:1", broker_wait="1s"))
+
+
+def test_whether_a_broker_compacts_is_known(settings, request):
+    assert topics.compacts(settings) is ("kafka" in request.node.name)

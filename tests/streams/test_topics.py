@@ -131,6 +131,13 @@ class TestDifferences:
         assert mismatch.fatal is fatal
         assert ("bring back what was erased" in mismatch.explanation) is fatal
 
+    def test_an_output_that_forgets_deletions_soon_is_worth_a_note(self):
+        existing = as_the_table_says(Settings())
+        existing[topics.SCORES.full_name(Settings())].configs["delete.retention.ms"] = "0"
+        mismatch = only_difference(existing)
+        assert not mismatch.fatal
+        assert "a reader that was away for longer misses a deletion" in mismatch.explanation
+
     def test_a_changelog_without_a_deadline_for_erasures_is_worth_a_note(self):
         existing = as_the_table_says(Settings())
         name = topics.USERS_CHANGELOG.full_name(Settings())
