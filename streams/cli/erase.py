@@ -35,7 +35,10 @@ def command(
     """Erase a user: profile, pending labels, alerts, last score, dead letters under the id.
 
     Sends the event `user_erased`; workers do the rest. What comes from the user afterwards begins a new
-    profile. With --verify the exit code is 0 only if everything that can be gone is gone.
+    profile. With --verify the exit code is 0 only if everything that can be gone is gone. For example:
+
+      keepstream erase c-4711 --verify
+      keepstream erase visitor-99 --anonymous --json
     """
     import time
 
