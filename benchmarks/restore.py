@@ -12,8 +12,9 @@ from confluent_kafka import Producer
 
 from benchmarks import brokers
 from online_models.churn.profile import UserStore
-from online_models.churn.rows import VERSION, user_dtype
+from online_models.churn.rows import user_layout
 from online_models.churn.settings import UserSettings
+from online_models.journal import Journal
 from online_models.table import Table
 from streams.engine.observer import Observer
 from streams.engine.partition import Partition, TopicPartition
@@ -27,27 +28,37 @@ def write(bootstrap: str, changelog: str, rows: int, partitions: int) -> int:
     producer = Producer(
         {"bootstrap.servers": bootstrap, "linger.ms": 20, "queue.buffering.max.kbytes": 2_000_000}
     )
-    dtype, random, size = user_dtype(UserSettings()), np.random.default_rng(1), 0
-    for start in range(0, rows, _CHUNK):
-        table = Table(dtype, version=VERSION)
-        numbers, _ = table.intern([f"u:{n:08d}" for n in range(start, min(rows, start + _CHUNK))])
-        for field in ("first_ms", "last_ms"):
-            table.rows[field][numbers] = random.integers(1_700_000_000_000, 1_760_000_000_000, numbers.size)
-        table.rows["decayed"][numbers] = random.random((numbers.size, 6, 4))
-        for key, value in table.dirty_rows():
-            size += len(value or b"")
-            while True:
-                try:
-                    producer.produce(changelog, value, key, hash(key) % partitions)
-                    break
-                except BufferError:
-                    producer.poll(0.1)
-        producer.poll(0)
+    layout, random, size = user_layout(UserSettings()), np.random.default_rng(1), 0
+    for number in range(partitions):
+        journal = Journal()
+        users = [f"u:{n:08d}" for n in range(number, rows, partitions)]
+        for start in range(0, len(users), _CHUNK):
+            table = Table(layout)
+            numbers, _ = table.intern(users[start : start + _CHUNK])
+            for field in ("first_ms", "last_ms"):
+                table.rows[field][numbers] = random.integers(
+                    1_700_000_000_000, 1_760_000_000_000, numbers.size
+                )
+            table.rows["decayed"][numbers] = random.random((numbers.size, *table.rows["decayed"].shape[1:]))
+            for key, value in journal.seal(table.dirty_rows()):
+                size += len(value or b"")
+                _produce(producer, changelog, number, key, value)
+            producer.poll(0)
     for number in range(partitions):
         producer.produce(changelog, encode_position(0), POSITION_KEY, number)
     if producer.flush(300):
         raise SystemExit("the broker did not take the rows")
     return size
+
+
+def _produce(producer: Producer, topic: str, partition: int, key: bytes, value: bytes | None) -> None:
+    while True:
+        try:
+            producer.produce(topic, value, key, partition)
+        except BufferError:
+            producer.poll(0.1)
+        else:
+            return
 
 
 def restore(bootstrap: str, source: str, changelog: str, partitions: int) -> tuple[float, float, int]:
