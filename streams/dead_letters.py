@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from streams.cluster import Cluster
-from streams.encode import DeadLetter, Headers, read_dead_letter
+from streams.encode import NULLS, DeadLetter, Headers, read_dead_letter
 from streams.errors import TopicsError
 from streams.excerpt import Place, Stretch, excerpt
 from streams.follow import Followed
@@ -36,6 +36,22 @@ class Letter(NamedTuple):
 
     record: Followed
     said: DeadLetter | None
+
+    @property
+    def key(self) -> bytes | None:
+        """The event's key."""
+        return None if "key" in self._nulls else self.record.key
+
+    @property
+    def value(self) -> bytes | None:
+        """The event's value."""
+        return None if "value" in self._nulls else self.record.value
+
+    @property
+    def _nulls(self) -> list[str]:
+        """What of the event was null: the letter has empty bytes there."""
+        said = next(((v or b"") for n, v in self.record.headers if n == NULLS), b"")
+        return said.decode(errors="replace").split(",")
 
     @property
     def place(self) -> str:
@@ -122,7 +138,8 @@ class DeadLetters:
     def all(self) -> Iterator[Letter]:
         """Yield every letter of the partitions and times that are meant."""
         for record in excerpt(self._settings, self._stretches):
-            yield Letter(record, read_dead_letter(record.headers))
+            if record.value is not None:  # else the tombstone of an erased user's letters
+                yield Letter(record, read_dead_letter(record.headers))
 
     def _bounds(self) -> Mapping[Place, Stretch]:
         topic, choice = DEAD_LETTERS.full_name(self._settings), self._choice

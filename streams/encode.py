@@ -28,10 +28,13 @@ Headers = list[tuple[str, bytes | None]]
 Document = TypeVar("Document", bound=msgspec.Struct)
 
 MAX_MESSAGE: Final = 1_000
-MAX_TRACEBACK: Final = 8_000
 """Characters of a reject's message that go into the header."""
+MAX_TRACEBACK: Final = 8_000
+"""Last characters of a traceback that do."""
 
 _PREFIX: Final = "error."
+NULLS: Final = _PREFIX + "null"
+"""Header of a dead letter: which of the event's key and value were null."""
 _ENCODER: Final = msgspec.json.Encoder()
 
 
@@ -201,7 +204,7 @@ def dead_letter(
         if value != "" or name != "traceback"
     ]
     nulls = [name for name in ("key", "value") if getattr(record, name) is None]
-    return [*kept, (_PREFIX + "null", ",".join(nulls).encode())] if nulls else kept
+    return [*kept, (NULLS, ",".join(nulls).encode())] if nulls else kept
 
 
 def not_null(part: bytes | None) -> bytes:

@@ -119,7 +119,7 @@ def show(
     if letter is None:
         raise TopicsError(f"there is no dead letter at {place}; `keepstream dlq list` shows what is there")
     if raw:
-        sys.stdout.buffer.write(letter.record.value or b"")
+        sys.stdout.buffer.write(letter.value or b"")
     elif json_:
         print(json.dumps(whole(letter), ensure_ascii=False, indent=2))
     else:

@@ -27,16 +27,16 @@ def row(letter: Letter) -> dict[str, Any]:
         "rejected_at": letter.record.timestamp,
         "reason": letter.reason,
         "message": said.message if said else None,
-        "key": _text(letter.record.key),
+        "key": _text(letter.key),
         "event": {"topic": said.topic, "partition": said.partition, "offset": said.offset} if said else None,
         "replay_of": letter.replay_of or None,
-        "bytes": len(letter.record.value or b""),
+        "bytes": len(letter.value or b""),
     }
 
 
 def whole(letter: Letter) -> dict[str, Any]:
     """Return everything that is known of a letter; bytes that are no UTF-8 come in base64 too."""
-    value = letter.record.value
+    value = letter.value
     found = {
         **row(letter),
         "headers": {name: _text(header) for name, header in letter.record.headers},
@@ -59,7 +59,7 @@ def print_list(counts: Mapping[str, int], letters: Sequence[Letter]) -> None:
     for letter in letters:
         again = f" (again, was {printable(letter.replay_of)})" if letter.replay_of else ""
         message = printable(letter.said.message if letter.said else "no dead letter of ours") + again
-        key = printable(_text(letter.record.key) or "-")
+        key = printable(_text(letter.key) or "-")
         table.append((letter.place, clock(letter.record.timestamp), letter.reason, key, message))
     print("", *aligned(table), sep="\n")
     if total > len(letters):
@@ -79,13 +79,13 @@ def print_letter(letter: Letter) -> None:
             f"  event {said.topic}[{said.partition}]@{said.offset}, written {clock(said.timestamp)} UTC"
         )
     console.print(f"  letter {letter.place}, rejected {clock(letter.record.timestamp)} UTC")
-    console.print(Text(f"  key {printable(_text(letter.record.key) or 'none')}"))
+    console.print(Text(f"  key {printable(_text(letter.key) or 'none')}"))
     for name, value in letter.record.headers:
         if not name.startswith("error."):
             console.print(Text(f"  header {printable(name)}: {printable(_text(value) or '')}", style="dim"))
     if said and said.traceback:
         console.print(Text("\n" + "\n".join(printable(line) for line in said.traceback.splitlines())))
-    value = letter.record.value or b""
+    value = letter.value or b""
     console.print(Text("\n" + printable(value[:_SHOWN].decode(errors="replace"))))
     if len(value) > _SHOWN:
         console.print(f"... {len(value):,} bytes; --raw prints all of them", style="dim")

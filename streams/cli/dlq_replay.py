@@ -105,8 +105,8 @@ class Replay:
                     break
                 summary.by_reason[letter.reason] += 1
                 sender.send_raw(
-                    letter.record.key,
-                    letter.record.value,
+                    letter.key,
+                    letter.value,
                     partition=partition_again(letter, partitions),
                     headers=headers_again(letter, now_ms),
                 )

@@ -41,8 +41,8 @@ def bury(shop, settings):
         places = []
         producer.produce(
             topics.DEAD_LETTERS.full_name(settings),
-            value,
-            key,
+            encode.not_null(value),
+            encode.not_null(key),
             partition,
             headers=told,
             on_delivery=lambda _, message: places.append(f"{message.partition()}@{message.offset()}"),
@@ -168,6 +168,19 @@ class TestReplay:
             assert sent[len(kept)] == ("replay.letter", places[number].encode())
             assert sent[len(kept) + 1][0] == "replay.time"
             assert abs(int(sent[len(kept) + 1][1]) - time.time() * 1000) < 600_000
+
+    def test_an_event_without_a_value_comes_back_without_one(self, bury, dlq, shop):
+        bury("not_json", None, None)
+        assert dlq("replay", "--all")[0] == 0
+        assert [(message.key(), message.value()) for message in shop.read(topics.EVENTS)] == [(None, None)]
+
+    def test_the_tombstone_of_an_erased_user_is_no_letter(self, bury, dlq, settings):
+        bury("not_json", b"{", b"c-1")
+        producer = Producer(clients.confluent(settings.broker))
+        producer.produce(topics.DEAD_LETTERS.full_name(settings), None, b"c-1", 0)
+        assert producer.flush(20) == 0
+        code, out, _ = dlq("list", "--json")
+        assert (code, json.loads(out)["total"]) == (0, 1)
 
     def test_a_dry_run_tells_and_sends_nothing(self, bury, dlq, shop):
         bury("not_json", b"{"), bury("wrong_type", b"{}")
