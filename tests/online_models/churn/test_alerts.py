@@ -149,7 +149,7 @@ class TestSettings:
             {"pair_distance": 11},
             {"max_users": 0},
             {"dedupe_max_ids": 0},
-            # The last check comes within four weeks of the last activity, its label a ring of five weeks later.
+            # The last landmark lies within four weeks of the last activity, its label five weeks behind it.
             {"state_ttl_ms": (28 + 35) * DAY_MS + HOUR_MS},
         ],
     )
