@@ -146,8 +146,9 @@ def _wanted(record: "Followed", key: str | None) -> bool:
 
 
 def _raw(record: "Followed") -> None:
-    sys.stdout.buffer.write((record.value or b"") + b"\n")
-    sys.stdout.buffer.flush()
+    if record.value is not None:
+        sys.stdout.buffer.write(record.value + b"\n")
+        sys.stdout.buffer.flush()
 
 
 def _json(record: "Followed") -> None:

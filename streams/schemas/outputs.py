@@ -92,7 +92,7 @@ class ChurnAlert(msgspec.Struct, frozen=True, gc=False):
 
 
 class ChurnScore(msgspec.Struct, frozen=True, gc=False):
-    """The last score of one user, one record per subject; a null value means that the user was erased."""
+    """The last score of one user, one record per subject; a null value means that the user is forgotten."""
 
     id: Annotated[
         str, Meta(description="Subject and time of the check.", examples=["u:c-4711@1772360100250"])
@@ -120,7 +120,7 @@ class Partner(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class ItemNeighbours(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """What every worker knows of one item, one record per item."""
+    """What every worker knows of one item, one record each; a null value means that it is forgotten."""
 
     item_id: Annotated[Id, Meta(description="The item.", examples=["sku-1042"])]
     event_time: _Time

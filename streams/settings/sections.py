@@ -213,12 +213,12 @@ class State(Section):
     )
     max_users: int = setting(
         1_000_000,
-        "Users of a partition; beyond, the longest idle ones are forgotten. 0.8 kB each, 1.7 active.",
+        "Users of a partition; beyond, the longest idle ones are forgotten. 0.9 kB each, 1.6 active.",
         at_least=1,
     )
     max_items: int = setting(
         250_000,
-        "Items of a partition; beyond, those that have faded most are forgotten. 2.6 kB each at 128 slots.",
+        "Items of a partition; beyond, those that have faded most are forgotten. 3 kB each at 128 slots.",
         at_least=1,
     )
     dedupe_max_ids: int = setting(

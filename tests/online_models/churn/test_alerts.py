@@ -147,12 +147,19 @@ class TestSettings:
             {"landmark_interval_ms": DAY_MS + HOUR_MS},
             {"hazard_step_ms": 29 * DAY_MS},
             {"pair_distance": 11},
+            {"max_users": 0},
+            {"dedupe_max_ids": 0},
+            # The last landmark lies within four weeks of the last activity, its label five weeks behind it.
+            {"state_ttl_ms": (28 + 35) * DAY_MS + HOUR_MS},
         ],
     )
     def test_a_wrong_setting_is_named_with_its_value(self, wrong):
         [(name, value)] = wrong.items()
         with pytest.raises(InvalidParameterError, match=f"{name} .* got {value}"):
             UserSettings(**wrong)
+
+    def test_a_user_may_be_forgotten_as_soon_as_every_label_is_known(self):
+        assert UserSettings(state_ttl_ms=(28 + 35) * DAY_MS + HOUR_MS + 1).state_ttl_ms
 
     def test_parameters_of_bgnbd_are_positive(self):
         with pytest.raises(InvalidParameterError, match=r"alpha_days .* got 0"):
