@@ -121,7 +121,7 @@ def clocks(broker_ahead_ms: float | None, workers: Sequence[Asked]) -> Finding:
             "Let this user write to the probe topic, with message.timestamp.type=LogAppendTime.",
         )
     compared = ["the broker", *(asked.instance for asked in workers if asked.status)]
-    return Finding("clocks", "PASS", f"agree with this machine's: {', '.join(compared)}")
+    return Finding("clocks", "PASS", f"no different from this machine's: {', '.join(compared)}")
 
 
 class Head(NamedTuple):

@@ -11,6 +11,7 @@ from typing import Final
 from streams import clients, topics
 from streams.announce import Directory
 from streams.cluster import Cluster
+from streams.dead_letters import Letter
 from streams.doctor import broker_checks, flow_checks
 from streams.doctor.broker_checks import Head
 from streams.doctor.finding import Finding
@@ -142,13 +143,16 @@ class _Examination:
             place: Stretch(max(stretch.start, stretch.end - _LETTERS), stretch.end)
             for place, stretch in letters.items()
         }
-        reasons: Counter[str] = Counter()
-        for record in excerpt(self._settings, newest):
-            if record.value is None:  # the tombstone of an erased user's letters
-                continue
-            letter = read_dead_letter(record.headers)
-            reasons[letter.reason if letter else "unknown"] += 1
-        return flow_checks.rejects(reasons, sum(end - start for start, end in events.values()))
+        found = [
+            Letter(record, read_dead_letter(record.headers))
+            for record in excerpt(self._settings, newest)
+            if record.value is not None  # else the tombstone of an erased user's letters
+        ]
+        return flow_checks.rejects(
+            Counter(letter.reason for letter in found),
+            sum(end - start for start, end in events.values()),
+            replays=sum(bool(letter.replay_of) for letter in found),
+        )
 
     def _producers(self) -> Finding:
         places = self._places(topics.EVENTS)

@@ -102,8 +102,8 @@ class PartitionStatus(msgspec.Struct, frozen=True):
     """A partition that the worker holds."""
 
     agent: Annotated[str, Meta(description="Which agent handles it.")]
-    topic: str
-    partition: Count
+    topic: Annotated[str, Meta(description="Its topic, full name.")]
+    partition: Annotated[Count, Meta(description="Its number.")]
     position: Annotated[int, Meta(description="Offset of the next record to be applied.")]
     open: Annotated[bool, Meta(description="Whether it is restored and read.")]
 
@@ -111,11 +111,11 @@ class PartitionStatus(msgspec.Struct, frozen=True):
 class Counters(msgspec.Struct, frozen=True):
     """What the worker has done since it started."""
 
-    accepted: Count
-    duplicates: Count
-    scores: Count
-    lists: Count
-    checkpoints: Count
+    accepted: Annotated[Count, Meta(description="Events applied to the state of their user.")]
+    duplicates: Annotated[Count, Meta(description="Events dropped because their event_id was known.")]
+    scores: Annotated[Count, Meta(description="Users scored for churn.")]
+    lists: Annotated[Count, Meta(description="Recommendation lists published.")]
+    checkpoints: Annotated[Count, Meta(description="Transactions committed.")]
     rejected: Annotated[dict[str, Count], Meta(description="By reason.")]
     alerts: Annotated[dict[str, Count], Meta(description="By band of probability.")]
 
@@ -125,11 +125,11 @@ class WorkerStatus(msgspec.Struct, frozen=True):
 
     instance: Annotated[str, Meta(description="Its name in the group.")]
     version: Annotated[str, Meta(description="Its release.")]
-    group: str
+    group: Annotated[str, Meta(description="Consumer group of the shop.")]
     generation: Annotated[Count, Meta(description="Of the group; 0 outside of it.")]
-    ready: bool
+    ready: Annotated[bool, Meta(description="Whether everything is restored and read.")]
     waiting_for: Annotated[list[str], Meta(description="What is missing until it is ready.")]
-    partitions: list[PartitionStatus]
+    partitions: Annotated[list[PartitionStatus], Meta(description="What it holds.")]
     counters: Counters
     workers: Annotated[list[WorkerAnnouncement], Meta(description="All workers that announced themselves.")]
 
@@ -137,27 +137,27 @@ class WorkerStatus(msgspec.Struct, frozen=True):
 class Alive(msgspec.Struct, frozen=True):
     """The event loop runs."""
 
-    alive: bool
+    alive: Annotated[bool, Meta(description="Always true; no answer means no.")]
 
 
 class Readiness(msgspec.Struct, frozen=True):
     """Whether everything is restored and read."""
 
-    ready: bool
-    waiting_for: list[str]
+    ready: Annotated[bool, Meta(description="Whether lookups find everything here.")]
+    waiting_for: Annotated[list[str], Meta(description="What is missing, in words.")]
 
 
 class Index(msgspec.Struct, frozen=True):
     """What can be asked."""
 
-    service: str
-    version: str
-    paths: list[str]
+    service: Annotated[str, Meta(description="Always keepstream.")]
+    version: Annotated[str, Meta(description="Release of the worker.")]
+    paths: Annotated[list[str], Meta(description="What can be asked.")]
 
 
 class Refusal(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why there is no answer."""
 
-    error: str
+    error: Annotated[str, Meta(description="The reason, in words.")]
     waiting_for: Annotated[list[str], Meta(description="Partitions that nobody has restored yet.")] = []
     looked_into: Annotated[list[Count], Meta(description="Partitions of one worker, asked by another.")] = []

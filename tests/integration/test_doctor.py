@@ -12,7 +12,7 @@ from streams import clients, topics
 from streams.cli import run
 from streams.encode import dead_letter
 from streams.engine.handler import Record
-from tests.integration.shop import Shop, workers
+from tests.integration.shop import Shop, wait_until, workers
 
 
 @pytest.fixture
@@ -54,7 +54,10 @@ def examine(settings, capsys):
 @pytest.mark.slow
 def test_a_shop_in_order_passes_every_check(shop, start, examine):
     shop.send_events(400)
-    start().wait_until_read()
+    worker = start()
+    worker.wait_until_read()
+    wait_until(lambda: bool(worker.ask("/v1/status")["workers"]), "its announcement")
+    wait_until(lambda: worker.metrics().get("keepstream_ready") == 1, "readiness")
     code, found = examine()
     assert {name: one["verdict"] for name, one in found.items() if one["verdict"] != "PASS"} == {}, found
     assert code == 0

@@ -189,6 +189,10 @@ class TestRejects:
         assert "wrong_type 60, not_json 1" in found.found
         assert "numbers without quotes" in found.remedy
 
+    def test_those_that_were_replayed_in_vain_are_told(self):
+        found = flow_checks.rejects(Counter(too_late=7), 100, replays=3).found
+        assert found.endswith("too_late 7, 3 of them after a replay")
+
     def test_a_single_poisoned_event_is_worth_a_look(self):
         assert flow_checks.rejects(Counter(poison=1), 100_000).verdict == "WARN"
 
