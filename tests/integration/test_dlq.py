@@ -223,7 +223,7 @@ class TestReplay:
 
     def test_records_of_somebody_else_stay_where_they_are(self, dlq, shop, settings):
         producer = Producer(clients.confluent(settings.broker))
-        producer.produce(topics.DEAD_LETTERS.full_name(settings), b"strange", partition=0)
+        producer.produce(topics.DEAD_LETTERS.full_name(settings), b"strange", b"key", 0)
         producer.flush(20)
         found = json.loads(dlq("replay", "--all", "--json")[1])
         assert (found["sent"], found["foreign"]) == (0, 1)
