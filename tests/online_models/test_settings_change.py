@@ -45,7 +45,7 @@ class TestRings:
         moved(first, second)
         found = [(0, begin), (place, second.apply(batch_of(events[place:], place)))]
         expected = outcome([(0, undisturbed.apply(batch_of(events)))])
-        for name in ("accepted", "duplicates", "rejects", "touches", "pairs", "erased"):
+        for name in ("accepted", "duplicates", "rejects", "touches", "pairs", "forgotten"):
             assert outcome(found)[name] == expected[name], name
         assert len(second) == len(undisturbed)
         for subject in {event.subject for event in events}:
