@@ -73,6 +73,8 @@ class Outcome:
         Records of training examples, in order.
     documents
         Outputs in the order of their partitions, by topic name without prefix.
+    erased
+        Keys whose newest record is a tombstone, by topic name.
     places
         The same records as a reader finds them, by topic name and partition.
     """
@@ -86,6 +88,7 @@ class Outcome:
     pairs: dict[int, list[PairBatch]] = field(default_factory=lambda: defaultdict(list))
     examples: list[ExampleBatch] = field(default_factory=list)
     documents: dict[str, list[Document]] = field(default_factory=dict)
+    erased: dict[str, set[bytes]] = field(default_factory=dict)
     places: dict[str, list[Place]] = field(default_factory=dict)
 
     @property
@@ -122,6 +125,8 @@ def read_outcome(run: ShopRun) -> Outcome:
         ordered = [message for number in sorted(by_partition) for message in by_partition[number]]
         found.places[topic.name] = [place_of(message) for message in ordered]
         found.documents[topic.name] = [_document(topic, m) for m in ordered if _is_document(topic, m)]
+        newest = {message.key(): message.value() for message in ordered}
+        found.erased[topic.name] = {key for key, value in newest.items() if value is None}
     return found
 
 
