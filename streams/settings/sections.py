@@ -259,7 +259,7 @@ class Alerts(Section):
     alert_cooldown: timedelta = period("14d", "Least time between two alerts of a user.", at_least="0")
     alert_rule: AlertRule = setting(
         "risk",
-        "Whom to alert. risk: at the threshold; value: where expected spending × risk exceeds alert_cost.",
+        "Whom to alert. risk: at the threshold; value: where expected spending times risk exceeds the cost.",
     )
     alert_hysteresis: float = setting(
         0.0,
