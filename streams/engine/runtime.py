@@ -264,8 +264,11 @@ class Runtime:
         """Throw the half-applied state away and restore; replay the batch record by record."""
         partition = batch.partition
         self.observer.failed(name)
-        if isinstance(error, CorruptStateError | EngineError):
+        if isinstance(error, EngineError):
             self.fail(error)
+            return
+        if isinstance(error, CorruptStateError):
+            self.fail(EngineError(f"{partition.source}: {error}"))
             return
         log.error(
             "%s: applying offsets %d to %d raised", partition.source, offsets[0], offsets[-1], exc_info=error
