@@ -13,6 +13,8 @@ from online_models.churn.settings import DAY_MS
 from online_models.churn.window import RecentOutcomes
 from online_models.errors import CorruptStateError, InvalidParameterError, blame
 from online_models.journal import Journal
+from online_models.winback.learner import STATE_ROW as WINBACK_ROW
+from online_models.winback.learner import WinbackLearner
 
 STATE_ROW: Final = b"\0trainer"
 _WINDOW_ROWS: Final = b"\0window:"
@@ -112,6 +114,8 @@ class TrainerStore:
     ----------
     version
         Number of the last published model, 0 before the first.
+    winback
+        What is learned of the win-back actions.
     """
 
     def __init__(self, settings: TrainerSettings) -> None:
@@ -121,6 +125,7 @@ class TrainerStore:
         self._models = {name: LabelModel(settings.learning_rate) for name in EXAMPLE_KINDS}
         self._windows = {name: RecentOutcomes(settings.window) for name in EXAMPLE_KINDS}
         self._spans_ms = dict(zip(EXAMPLE_KINDS, (settings.horizon_ms, settings.hazard_step_ms), strict=True))
+        self.winback = WinbackLearner()
         self._saved: dict[str, tuple[int, int]] = {}
         self._journal = Journal()
         self._dirty = False
@@ -183,8 +188,9 @@ class TrainerStore:
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows changed since the last call, encoded."""
+        rows: list[tuple[bytes, bytes | None]] = self.winback.dirty_rows()
         if not self._dirty:
-            return []
+            return self._journal.seal(rows)
         self._dirty = False
         state = {
             "version": self.version,
@@ -193,7 +199,7 @@ class TrainerStore:
             "outcomes": {name: [window.count, window.size] for name, window in self._windows.items()},
             "spans_ms": self._spans_ms,
         }
-        rows: list[tuple[bytes, bytes | None]] = [(STATE_ROW, snapshots.pack("trainer", _VERSION, state))]
+        rows.append((STATE_ROW, snapshots.pack("trainer", _VERSION, state)))
         for name, window in self._windows.items():
             rows += window.dirty_rows(_window_prefix(name))
         return self._journal.seal(rows)
@@ -213,6 +219,8 @@ class TrainerStore:
                     window.restore(key[key.rindex(b":") + 1 :], value)
                 elif key == STATE_ROW and value is not None:
                     self._restore_state(snapshots.unpack("trainer", _VERSION, value))
+                elif key == WINBACK_ROW and value is not None:
+                    self.winback.restore(value)
                 else:
                     raise CorruptStateError("of no kind that this release knows")
 

@@ -23,6 +23,8 @@ from streams.schemas.event import Event, Item
 from streams.schemas.outputs import (
     ChurnAlert,
     ChurnScore,
+    Intervention,
+    InterventionOutcome,
     ItemNeighbours,
     ModelSnapshot,
     Origin,
@@ -39,6 +41,8 @@ __all__ = [
     "Counters",
     "Event",
     "Index",
+    "Intervention",
+    "InterventionOutcome",
     "Item",
     "ItemNeighbours",
     "ItemProfile",
