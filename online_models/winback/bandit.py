@@ -110,27 +110,33 @@ class BanditPolicy:
 class Bandit:
     """One of River's Bayesian linear regressions per arm, learned outcome by outcome.
 
+    Parameters
+    ----------
+    names
+        Names of the entries of a context.
+
     Attributes
     ----------
     learned
         Outcomes learned.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, names: Sequence[str] = CONTEXT_NAMES) -> None:
         self.learned = 0
+        self._names = tuple(names)
         self._models: dict[str, Any] = {}
 
     def learn_one(self, arm: str, x: Floats, reward: float) -> None:
         """Learn what an arm gave in a context (C,), before costs."""
         model = self._models.get(arm)
         if model is None:
-            model = self._models[arm] = _fresh()
-        model.learn_one(dict(zip(CONTEXT_NAMES, x.tolist(), strict=True)), reward)
+            model = self._models[arm] = _fresh(self._names)
+        model.learn_one(dict(zip(self._names, x.tolist(), strict=True)), reward)
         self.learned += 1
 
     def policy(self, version: int, card: Mapping[str, float]) -> BanditPolicy:
         """Return what is believed now."""
-        size = len(CONTEXT_NAMES)
+        size = len(self._names)
         return BanditPolicy(
             version,
             {arm: model._ss_inv_arr[:size, :size] @ model._eta_arr[:size] for arm, model in self._each()},  # noqa: SLF001  # River has no accessor
@@ -148,7 +154,7 @@ class Bandit:
             }
             for arm, model in self._each()
         }
-        return {"learned": self.learned, "context": list(CONTEXT_NAMES), "arms": arms}
+        return {"learned": self.learned, "context": list(self._names), "arms": arms}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
@@ -158,7 +164,7 @@ class Bandit:
             return bandit
         bandit.learned = int(state["learned"])
         for arm, parts in state["arms"].items():
-            model = bandit._models[arm] = _fresh()
+            model = bandit._models[arm] = _fresh(CONTEXT_NAMES)
             vars(model).update(
                 _ss_arr=np.array(parts["precision"]),
                 _ss_inv_arr=np.array(parts["covariance"], order="F"),
@@ -197,9 +203,9 @@ def chance_of_best(mean: Floats, deviation: Floats) -> Floats:
     return np.asarray(found / found.sum())
 
 
-def _fresh() -> Any:
+def _fresh(names: Sequence[str]) -> Any:
     model = linear_model.BayesianLinearRegression(alpha=1, beta=_NOISE_PRECISION)
-    model._ensure_features(CONTEXT_NAMES)  # noqa: SLF001  # fixes the order of River's columns
+    model._ensure_features(names)  # noqa: SLF001  # fixes the order of River's columns
     return model
 
 
