@@ -11,6 +11,8 @@ from online_models.churn.alerts import ChurnAlert, WithheldReason
 from online_models.churn.labels import ExampleBatch
 from online_models.events import Int64s, Reject
 from online_models.items.pairs import PairBatch
+from online_models.value.daily import Profile
+from online_models.value.retention import RetentionBoard
 from online_models.winback.outcomes import Decision, Outcome
 
 
@@ -57,6 +59,8 @@ class Forgotten(NamedTuple):
         Whether a score of the user may have been published.
     event
         Index of the erasing event in its batch; -1 without one.
+    profiles_before
+        How many profiles of the same effects came before: they are not to be published any more.
     """
 
     subject: str
@@ -64,6 +68,7 @@ class Forgotten(NamedTuple):
     scores_before: int
     published: bool = True
     event: int = -1
+    profiles_before: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,8 @@ class UserEffects:
         How many alerts were not sent, by reason.
     decisions, outcomes
         What was decided on win-back, and what came of earlier decisions, in the order of the ticks.
+    profiles, boards
+        Profiles that have changed, and the retention board, of the days that ended.
     """
 
     accepted: Int64s
@@ -104,6 +111,8 @@ class UserEffects:
     withheld: Mapping[WithheldReason, int]
     decisions: list[Decision]
     outcomes: list[Outcome]
+    profiles: list[Profile]
+    boards: list[RetentionBoard]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +179,19 @@ class Collected:
         self.withheld: Counter[WithheldReason] = Counter()
         self.decisions: list[Decision] = []
         self.outcomes: list[Outcome] = []
+        self.profiles: list[Profile] = []
+        self.boards: list[RetentionBoard] = []
 
     def note_active(self, subject: str, offset: int) -> None:
         """Note that a user touched items in the event at an offset."""
         self.active.pop(subject, None)
         self.active[subject] = offset
+
+    def forgotten_now(
+        self, subject: str, reason: ForgetReason, *, published: bool = True, event: int = -1
+    ) -> Forgotten:
+        """Return that a user is forgotten after everything gathered so far."""
+        return Forgotten(subject, reason, len(self.scores), published, event, len(self.profiles))
 
     def forget(self, forgotten: Forgotten) -> None:
         """Note that a user is forgotten; what was to be told to the user is not told any more."""
@@ -197,4 +214,6 @@ class Collected:
             withheld=self.withheld,
             decisions=self.decisions,
             outcomes=self.outcomes,
+            profiles=self.profiles,
+            boards=self.boards,
         )

@@ -23,6 +23,7 @@ from streams.schemas.event import Event, Item
 from streams.schemas.outputs import (
     ChurnAlert,
     ChurnScore,
+    CustomerProfile,
     Intervention,
     InterventionOutcome,
     ItemNeighbours,
@@ -31,6 +32,8 @@ from streams.schemas.outputs import (
     Partner,
     Recommendation,
     RecommendedItem,
+    RetentionBoard,
+    RetentionCohort,
     WorkerAnnouncement,
 )
 
@@ -39,6 +42,7 @@ __all__ = [
     "ChurnAlert",
     "ChurnScore",
     "Counters",
+    "CustomerProfile",
     "Event",
     "Index",
     "Intervention",
@@ -56,6 +60,8 @@ __all__ = [
     "Recommendation",
     "RecommendedItem",
     "Refusal",
+    "RetentionBoard",
+    "RetentionCohort",
     "UserAlert",
     "UserProfile",
     "UserRisk",

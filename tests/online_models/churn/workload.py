@@ -48,8 +48,9 @@ CAREFUL = replace(
         quiet_hours=QuietHours.parse("18:30-05:10", "Europe/Berlin"),
     ),
     winback=WinbackSettings((ActionSettings("coupon", 5.0, 1), ActionSettings("push")), holdout=0.3),
+    daily_look=True,
 )
-"""The same with every restraint on alerts besides, and decisions on win-back."""
+"""The same with every restraint on alerts besides, decisions on win-back, and a daily look at everyone."""
 
 
 class Event(NamedTuple):
