@@ -30,9 +30,6 @@ class Report:
     def dedupe(self, partition: int, ids: int, dropped: int) -> None:
         """Handle the event ids that a partition remembers, and how many it has just dropped too early."""
 
-    def broadcast_items(self, rows: int, size: int) -> None:
-        """Handle the size of the table of neighbours, in rows and bytes."""
-
     def event_time(self, partition: int, clock_ms: int) -> None:
         """Handle the event-time clock of a partition of events, epoch milliseconds."""
 

@@ -255,11 +255,10 @@ class UsersHandler:
         )
 
     def _report_sizes(self) -> None:
-        store, table = self.store, self._broadcast.table
+        store = self.store
         self._report.state("users", self._partition, len(store), store.nbytes)
         self._report.dedupe(self._partition, store.remembered_ids, store.dropped_ids - self._dropped_ids)
         self._dropped_ids = store.dropped_ids
-        self._report.broadcast_items(len(table), table.nbytes)
 
     def _judge_lists(self, events: EventBatch, effects: UserEffects) -> None:
         """Let every touch judge the list its user was given before this batch."""
