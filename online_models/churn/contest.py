@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from online_models import snapshots
-from online_models.churn.experts import BLEND_INPUTS, CANDIDATES, EXPERTS, Experts
+from online_models.churn.experts import BLEND, BLEND_INPUTS, CANDIDATES, EXPERTS, Experts
 from online_models.churn.features import Features32
 from online_models.churn.recursive import RecursiveLogistic
 from online_models.churn.window import RecentOutcomes
@@ -22,13 +22,14 @@ from online_models.events import Floats
 KEPT_ROW: Final = b"\0experts"
 _VERSION: Final = 1
 
-_PARTS: Final = 8
+_PARTS: Final = 16
 """Models are kept so many times per horizon."""
-_MOST_KEPT: Final = 16
-_HALF_LIFE: Final = 4096
-_LEAST_JUDGED: Final = 200
-_MARGIN: Final = 5e-4
-"""Nats by which a challenger must be ahead: two equal models do not take turns."""
+_MOST_KEPT: Final = 24
+_HALF_LIFE: Final = 16_384
+_LEAST_JUDGED: Final = 1_000
+_MARGIN: Final = 2e-3
+"""Nats by which a challenger must be ahead. Labels of one week go up and down together, so who is ahead by less
+was often just luckier, and two equal models do not take turns."""
 
 _SHARE_VARIANCE: Final = 1e-3
 _CONSTANT_VARIANCE: Final = 0.05
@@ -47,13 +48,13 @@ class Contest:
     Attributes
     ----------
     champion
-        The candidate that scores.
+        The candidate that scores: the blend, at first of equal parts, until another one is found better.
     blend
         The logistic regression over the experts' log-odds.
     """
 
     def __init__(self, horizon_ms: int, window: int) -> None:
-        self.champion: str = EXPERTS[0]
+        self.champion: str = BLEND
         self.windows = {name: RecentOutcomes(window) for name in CANDIDATES}
         self.blend = _fresh_blend()
         self._span_ms = max(horizon_ms // _PARTS, 1)
@@ -115,7 +116,7 @@ class Contest:
         """Forget everything: the labels ask another question from now on."""
         size = next(iter(self.windows.values())).size
         self.windows = {name: RecentOutcomes(size) for name in CANDIDATES}
-        self.champion, self.blend, self._kept = EXPERTS[0], _fresh_blend(), []
+        self.champion, self.blend, self._kept = BLEND, _fresh_blend(), []
         self._losses, self._judged = np.zeros(len(CANDIDATES)), 0.0
         self._dirty = True
 

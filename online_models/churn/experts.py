@@ -14,10 +14,12 @@ from online_models.events import Floats
 EXPERTS: Final = ("landmark", "newton", "rolled")
 """AdaGrad and second order on labels of the horizon, and the hazard of a step rolled to the horizon."""
 
-CANDIDATES: Final = (*EXPERTS, "blend")
+BLEND: Final = "blend"
+CANDIDATES: Final = (*EXPERTS, BLEND)
 """What may be champion: an expert alone, or all of them blended."""
 
-BLEND_INPUTS: Final = (*EXPERTS, "constant")
+CONSTANT: Final = "constant"
+BLEND_INPUTS: Final = (*EXPERTS, CONSTANT)
 
 
 @dataclass(frozen=True)

@@ -96,11 +96,20 @@ class RecursiveLogistic:
         np.einsum("ii->i", self._covariance)[:] += self.noise
         self.learned += 1
 
-    def loosen(self, factor: float) -> None:
-        """Trust what was learned less: all variances grow by a factor, up to those of the beginning."""
+    def loosen(self, factor: float, names: Sequence[str] | None = None) -> None:
+        """Trust what was learned less: variances grow by a factor, up to those of the beginning.
+
+        Parameters
+        ----------
+        factor
+            At least 1.
+        names
+            Inputs whose weights are meant; all unless given.
+        """
         spread = np.sqrt(np.diag(self._covariance))
         grown = np.minimum(spread * math.sqrt(factor), np.sqrt(self.variance))
-        scale = np.maximum(grown / spread, 1.0)
+        meant = np.isin(self.names, self.names if names is None else list(names))
+        scale = np.where(meant, np.maximum(grown / spread, 1.0), 1.0)
         self._covariance *= np.multiply.outer(scale, scale)
 
     def state(self) -> dict[str, Any]:

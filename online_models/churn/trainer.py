@@ -9,7 +9,7 @@ import numpy as np
 
 from online_models import snapshots
 from online_models.churn.contest import KEPT_ROW, Contest
-from online_models.churn.experts import Experts
+from online_models.churn.experts import CONSTANT, EXPERTS, Experts
 from online_models.churn.features import FEATURE_NAMES, Features32
 from online_models.churn.hazard import Roll, RolledHazard
 from online_models.churn.labels import CHURN, EXAMPLE_KINDS, HAZARD, ExampleBatch
@@ -137,7 +137,7 @@ class TrainerStore:
         self.version = 0
         self._published_at = 0
         self._models = {name: LabelModel(settings.learning_rate, settings.forget) for name in EXAMPLE_KINDS}
-        self._recursive = {name: RecursiveLogistic((*FEATURE_NAMES, "constant")) for name in EXAMPLE_KINDS}
+        self._recursive = {name: RecursiveLogistic((*FEATURE_NAMES, CONSTANT)) for name in EXAMPLE_KINDS}
         self._roll = Roll(
             settings.horizon_ms, min(settings.hazard_step_ms, settings.horizon_ms), settings.bgnbd
         )
@@ -176,7 +176,8 @@ class TrainerStore:
                 self._recursive[name].learn_one(np.append(x, 1.0).astype(np.float64), label)
                 self._windows[name].add(landmark_ms, before if served is None else served, label)
             if model.drifts > drifts:
-                self._recursive[name].loosen(1 / self.settings.forget)
+                # Only the constant: with all weights loose, the next days would teach more noise than change.
+                self._recursive[name].loosen(1 / self.settings.forget, (CONSTANT,))
                 effects.drifts.append(Drift(name, matured_ms, model.learned, model.recent_loss))
             if kind == CHURN and self._due():
                 effects.scorers.append(self._publish())
@@ -288,6 +289,8 @@ class TrainerStore:
             self._recursive[name].restore(recursive)
         if "contest" in state:
             saved |= self._contest.restore(state["contest"])
+        else:
+            self._contest.champion = EXPERTS[0]
         # Releases that kept no spans are taken to have learned what is asked for now.
         for name, span_ms in state.get("spans_ms", self._spans_ms).items():
             if span_ms != self._spans_ms[name]:
