@@ -28,8 +28,8 @@ _MOST_KEPT: Final = 24
 _HALF_LIFE: Final = 16_384
 _LEAST_JUDGED: Final = 1_000
 _MARGIN: Final = 2e-3
-"""Nats by which a challenger must be ahead. Labels of one week go up and down together, so who is ahead by less
-was often just luckier, and two equal models do not take turns."""
+"""Nats by which a challenger must be ahead. Labels of one week go up and down together, so who is ahead by
+less was often just luckier, and two equal models do not take turns."""
 
 _SHARE_VARIANCE: Final = 1e-3
 _CONSTANT_VARIANCE: Final = 0.05
