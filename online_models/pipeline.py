@@ -198,7 +198,7 @@ class Pipeline:
     def _train(self, examples: ExampleBatch) -> None:
         if len(examples):
             self.trainer.apply(examples)
-            self.scorer = self.trainer.current()
+            self.scorer = self.trainer.scorer()
 
 
 def _starts(events: EventBatch, pairs: PairBatch) -> tuple[Int64s, Int64s]:
