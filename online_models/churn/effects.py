@@ -1,11 +1,13 @@
 """What the users' side decides: values for an agent to perform, and views for lookups."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from online_models.churn.alerts import ChurnAlert
+from online_models.churn.alerts import ChurnAlert, WithheldReason
 from online_models.churn.labels import ExampleBatch
 from online_models.events import Int64s, Reject
 from online_models.items.pairs import PairBatch
@@ -83,6 +85,8 @@ class UserEffects:
         Pairs of user and offset of the last event that touched an item, in the order of these offsets.
     forgotten
         Users to be forgotten everywhere, in log order.
+    withheld
+        How many alerts were not sent, by reason.
     """
 
     accepted: Int64s
@@ -94,6 +98,7 @@ class UserEffects:
     alerts: list[ChurnAlert]
     active: list[tuple[str, int]]
     forgotten: list[Forgotten]
+    withheld: Mapping[WithheldReason, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +162,7 @@ class Collected:
         self.alerts: list[ChurnAlert] = []
         self.active: dict[str, int] = {}
         self.forgotten: list[Forgotten] = []
+        self.withheld: Counter[WithheldReason] = Counter()
 
     def note_active(self, subject: str, offset: int) -> None:
         """Note that a user touched items in the event at an offset."""
@@ -181,4 +187,5 @@ class Collected:
             alerts=self.alerts,
             active=list(self.active.items()),
             forgotten=self.forgotten,
+            withheld=self.withheld,
         )

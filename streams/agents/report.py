@@ -18,6 +18,9 @@ class Report:
     def alerts(self, band: str, count: int) -> None:
         """Handle alerts raised, by band of their probability."""
 
+    def withheld(self, reason: str, count: int) -> None:
+        """Handle alerts that were not sent, by reason."""
+
     def lists(self, count: int) -> None:
         """Handle recommendation lists published."""
 

@@ -189,6 +189,8 @@ class UsersHandler:
         self._report.scores(len(effects.scores))
         for band, count in Counter(documents.band(a.probability) for a in effects.alerts).items():
             self._report.alerts(band, count)
+        for withheld, count in effects.withheld.items():
+            self._report.withheld(withheld, count)
         for reason, count in Counter(one.reason for one in effects.forgotten).items():
             self._report.evicted("users", reason, count)
         for one in effects.forgotten:
