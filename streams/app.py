@@ -163,6 +163,7 @@ class Worker:
             decoder=Decoder(
                 max_event_bytes=settings.events.max_event_bytes,
                 future_tolerance_ms=milliseconds(settings.events.future_tolerance),
+                pseudonyms=settings.privacy.pseudonyms,
             ),
             recommender=Recommender(policy=policy_settings(settings)),
             list_length=settings.recommendations.list_length,

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from online_models.churn.quiet_hours import QuietHours
 from online_models.churn.settings import AlertRule
 from online_models.errors import InvalidParameterError
+from streams.pseudonyms import Pseudonyms
 from streams.settings.values import Secret, duration, in_words
 
 
@@ -205,6 +206,27 @@ class Events(Section):
 
 
 @dataclass(frozen=True)
+class Privacy(Section):
+    """Whether ids of people are replaced where events come in."""
+
+    pseudonym_key: Secret = setting(
+        Secret(),
+        "Key of at least 16 characters: user_id and anonymous_id are replaced by keyed hashes at ingest, "
+        "so in state and outputs too. Empty: ids stay as they are. The same on all workers, for ever.",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pseudonym_key:
+            Pseudonyms(self.pseudonym_key.reveal())
+
+    @property
+    def pseudonyms(self) -> Pseudonyms | None:
+        """What replaces ids; None where nothing does."""
+        return Pseudonyms(self.pseudonym_key.reveal()) if self.pseudonym_key else None
+
+
+@dataclass(frozen=True)
 class State(Section):
     """How much is kept in memory, and for how long; bounds are per partition."""
 
@@ -344,6 +366,7 @@ class Settings:
     engine: Engine = field(default_factory=Engine)
     clock: Clock = field(default_factory=Clock)
     events: Events = field(default_factory=Events)
+    privacy: Privacy = field(default_factory=Privacy)
     state: State = field(default_factory=State)
     churn: Churn = field(default_factory=Churn)
     alerts: Alerts = field(default_factory=Alerts)
