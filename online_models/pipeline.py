@@ -5,14 +5,13 @@ The agents run the same stores over Kafka, where broadcasts take a moment; here 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from online_models.churn.effects import UserEffects
 from online_models.churn.erasure import at_their_place
-from online_models.churn.labels import ExampleBatch
 from online_models.churn.profile import UserStore
 from online_models.churn.scorer import ChurnScorer
 from online_models.churn.settings import UserSettings
@@ -27,6 +26,8 @@ from online_models.items.pairs import PairBatch
 from online_models.items.policy import PolicySettings
 from online_models.items.recommender import Lists, Recommender
 from online_models.items.settings import CooccurrenceSettings
+from online_models.winback.bandit import BanditPolicy
+from online_models.winback.outcomes import OutcomeBatch
 
 _NONE: Final = np.zeros(0, dtype=np.int64)
 _IS_TOUCH: Final = np.isin(np.arange(len(EVENT_NAMES)), TOUCH_KINDS)
@@ -112,6 +113,8 @@ class Pipeline:
         The stores.
     scorer
         The churn model as of the last label, None before the first.
+    bandit
+        What is believed of the win-back actions as of the last outcome, None before the first.
     """
 
     def __init__(self, settings: PipelineSettings | None = None) -> None:
@@ -120,6 +123,7 @@ class Pipeline:
         self.items = CooccurrenceStore(self.settings.items)
         self.trainer = TrainerStore(self.settings.trainer)
         self.scorer: ChurnScorer | None = None
+        self.bandit: BanditPolicy | None = None
         self._neighbours = DirectNeighbours(self.items)
         self._recommender = Recommender(self.settings.candidates, self.settings.policy)
         self._clock = PartitionClock(self.settings.users.tick_ms)
@@ -140,11 +144,11 @@ class Pipeline:
         events = at_their_place(events, self._clock.now_ms)
         for start, stop, tick_ms in self._clock.split(events.time, self.users.next_due):
             if tick_ms is None:
-                effects = self.users.apply(events.take(np.arange(start, stop)), self.scorer)
+                effects = self.users.apply(events.take(np.arange(start, stop)), self.scorer, self.bandit)
             else:
                 # A clock that has reached T + 1 has run the tick at T; no event lies between.
-                effects = self.users.tick(tick_ms + 1, self.scorer)
-            self._train(effects.examples)
+                effects = self.users.tick(tick_ms + 1, self.scorer, self.bandit)
+            self._train(effects)
             yield Step(tick_ms, start, effects)
 
     def follow(self, events: EventBatch) -> Followed:
@@ -195,10 +199,14 @@ class Pipeline:
         """Return the lists of users by all that is known of them, after the list policy."""
         return self._recommender.recommend(self.users.histories(subjects), self._neighbours, now_ms, k)
 
-    def _train(self, examples: ExampleBatch) -> None:
-        if len(examples):
-            self.trainer.apply(examples)
+    def _train(self, effects: UserEffects) -> None:
+        if len(effects.examples):
+            self.trainer.apply(effects.examples)
             self.scorer = self.trainer.scorer()
+        if effects.outcomes:
+            self.trainer.winback.apply(OutcomeBatch.of(effects.outcomes))
+            learned = self.trainer.winback
+            self.bandit = replace(learned.current(), version=max(1, learned.version))
 
 
 def _starts(events: EventBatch, pairs: PairBatch) -> tuple[Int64s, Int64s]:

@@ -176,6 +176,7 @@ class Worker:
                 examples=topics.EXAMPLES.full_name(settings),
                 scores=topics.SCORES.full_name(settings),
                 alerts=topics.ALERTS.full_name(settings),
+                interventions=topics.INTERVENTIONS.full_name(settings),
                 recommendations=topics.RECOMMENDATIONS.full_name(settings),
             ),
             broadcast=self.broadcast,

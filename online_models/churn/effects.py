@@ -11,6 +11,7 @@ from online_models.churn.alerts import ChurnAlert, WithheldReason
 from online_models.churn.labels import ExampleBatch
 from online_models.events import Int64s, Reject
 from online_models.items.pairs import PairBatch
+from online_models.winback.outcomes import Decision, Outcome
 
 
 class ChurnScore(NamedTuple):
@@ -87,6 +88,8 @@ class UserEffects:
         Users to be forgotten everywhere, in log order.
     withheld
         How many alerts were not sent, by reason.
+    decisions, outcomes
+        What was decided on win-back, and what came of earlier decisions, in the order of the ticks.
     """
 
     accepted: Int64s
@@ -99,6 +102,8 @@ class UserEffects:
     active: list[tuple[str, int]]
     forgotten: list[Forgotten]
     withheld: Mapping[WithheldReason, int]
+    decisions: list[Decision]
+    outcomes: list[Outcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +168,8 @@ class Collected:
         self.active: dict[str, int] = {}
         self.forgotten: list[Forgotten] = []
         self.withheld: Counter[WithheldReason] = Counter()
+        self.decisions: list[Decision] = []
+        self.outcomes: list[Outcome] = []
 
     def note_active(self, subject: str, offset: int) -> None:
         """Note that a user touched items in the event at an offset."""
@@ -188,4 +195,6 @@ class Collected:
             active=list(self.active.items()),
             forgotten=self.forgotten,
             withheld=self.withheld,
+            decisions=self.decisions,
+            outcomes=self.outcomes,
         )

@@ -14,6 +14,7 @@ from online_models.errors import CorruptStateError
 from online_models.events import UInt64s, hash_id
 from online_models.items.neighbours import NeighbourRow, NeighbourTable
 from online_models.items.settings import CooccurrenceSettings
+from online_models.winback.bandit import BanditPolicy
 from streams import model_rows
 from streams.agents.documents import neighbour_row
 from streams.broadcast import BroadcastReader, Refused, Rows
@@ -47,6 +48,13 @@ class Broadcast:
         Told the topic and number of rows taken over; 0 of each topic at start.
     on_refused
         Told the topic of every row that cannot be read.
+
+    Attributes
+    ----------
+    table
+        Every item's neighbours.
+    bandit
+        What is believed of the win-back actions; None before the first outcomes.
     """
 
     def __init__(
@@ -63,6 +71,7 @@ class Broadcast:
         self.table = NeighbourTable(settings)
         self._newest: _Model | None = None
         self._pinned: _Model | None = None
+        self.bandit: BanditPolicy | None = None
         self._horizon_ms = horizon_ms
         self._on_taken, self._on_refused = on_taken, on_refused
         self._topics = (neighbours, models)
@@ -132,16 +141,23 @@ class Broadcast:
         refused = []
         for place, (key, value) in enumerate(rows):
             row = model_rows.parse(key)
-            if row is None or row.model != "churn" or row.kind == "day":
+            if row is None or row.model not in {"churn", "winback"} or row.kind == "day":
                 continue
             try:
-                if row.kind == "pin":
+                if row.model == "winback":
+                    self._believe(value)
+                elif row.kind == "pin":
                     self._pin(None if value is None else self._model(value))
                 elif value is not None:
                     self._newest = self._model(value)
             except CorruptStateError as error:
                 refused.append(Refused(place, str(error)))
         return refused
+
+    def _believe(self, value: bytes | None) -> None:
+        if value is not None:
+            with snapshots.reading("winback-policy"):
+                self.bandit = BanditPolicy.from_snapshot(read_snapshot(value).state["policy"])
 
     def _model(self, value: bytes) -> _Model:
         snapshot = read_snapshot(value)

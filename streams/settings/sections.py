@@ -12,6 +12,7 @@ from typing import Any, Literal
 from online_models.churn.quiet_hours import QuietHours
 from online_models.churn.settings import AlertRule
 from online_models.errors import InvalidParameterError
+from online_models.winback.settings import ActionSettings, WinbackSettings
 from streams.pseudonyms import Pseudonyms
 from streams.settings.values import Secret, duration, in_words
 
@@ -101,6 +102,9 @@ class Topics(Section):
     event_retention: timedelta = period("7d", "How long events stay in the log.", at_least="1m")
     output_retention: timedelta = period(
         "7d", "How long recommendations and alerts stay in the log.", at_least="1m"
+    )
+    intervention_retention: timedelta = period(
+        "90d", "How long win-back decisions and their outcomes stay in the log.", at_least="1m"
     )
     dead_letter_retention: timedelta = period(
         "30d", "How long rejected events stay in the log.", at_least="1m"
@@ -308,6 +312,35 @@ class Alerts(Section):
 
 
 @dataclass(frozen=True)
+class Winback(Section):
+    """What is done about alerted users, and how that is found out."""
+
+    winback_actions: tuple[str, ...] = setting(
+        ("coupon:5:100", "push", "service_call:8:20"),
+        "What can be done, each as NAME:COST:DAILY_BUDGET. Empty: alerts carry the hint of a fixed rule.",
+    )
+    winback_holdout: float = setting(
+        0.1,
+        "Share of users who are never treated, to measure the effect.",
+        at_least=0.0,
+        at_most=0.9,
+    )
+    winback_salt: str = setting("", "Text that draws the holdout; another one draws another.")
+    winback_exploration: float = setting(
+        0.1, "Share of decisions that is uniform over the possible actions.", at_least=0.01, at_most=1.0
+    )
+    return_value: float = setting(
+        20.0,
+        "What a return is worth, in the events' currency: costs are weighed against it.",
+        at_least=0.01,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        WinbackSettings(tuple(ActionSettings.parse(text) for text in self.winback_actions))
+
+
+@dataclass(frozen=True)
 class Recommendations(Section):
     """Co-occurrence, lists and their policy."""
 
@@ -370,6 +403,7 @@ class Settings:
     state: State = field(default_factory=State)
     churn: Churn = field(default_factory=Churn)
     alerts: Alerts = field(default_factory=Alerts)
+    winback: Winback = field(default_factory=Winback)
     recommendations: Recommendations = field(default_factory=Recommendations)
     http: Http = field(default_factory=Http)
     logs: Logs = field(default_factory=Logs)
