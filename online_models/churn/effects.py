@@ -8,6 +8,7 @@ import numpy as np
 from online_models.churn.alerts import ChurnAlert
 from online_models.churn.labels import ExampleBatch
 from online_models.events import Int64s, Reject
+from online_models.items.histories import TouchContexts
 from online_models.items.pairs import PairBatch
 
 
@@ -83,6 +84,8 @@ class UserEffects:
         Pairs of user and offset of the last event that touched an item, in the order of these offsets.
     forgotten
         Users to be forgotten everywhere, in log order.
+    contexts
+        Sampled touches with what came before them, numbered through all of `pairs`; None without one.
     """
 
     accepted: Int64s
@@ -94,6 +97,7 @@ class UserEffects:
     alerts: list[ChurnAlert]
     active: list[tuple[str, int]]
     forgotten: list[Forgotten]
+    contexts: TouchContexts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +161,15 @@ class Collected:
         self.alerts: list[ChurnAlert] = []
         self.active: dict[str, int] = {}
         self.forgotten: list[Forgotten] = []
+        self._touches = 0
+        self._contexts: list[tuple[int, TouchContexts]] = []
+
+    def note_touches(self, pairs: PairBatch, contexts: TouchContexts | None) -> None:
+        """Note touches, and the sampled ones with their contexts."""
+        self.pairs.append(pairs)
+        if contexts is not None and len(contexts):
+            self._contexts.append((self._touches, contexts))
+        self._touches += pairs.touch_item.size
 
     def note_active(self, subject: str, offset: int) -> None:
         """Note that a user touched items in the event at an offset."""
@@ -181,4 +194,5 @@ class Collected:
             alerts=self.alerts,
             active=list(self.active.items()),
             forgotten=self.forgotten,
+            contexts=TouchContexts.concat(self._contexts),
         )
