@@ -56,7 +56,7 @@ class Worker:
             topics.MODELS.full_name(settings),
             cooccurrence_settings(settings),
             horizon_ms=milliseconds(settings.churn.horizon),
-            on_taken=self.metrics.broadcast_taken,
+            on_taken=self._taken,
             on_refused=self.metrics.broadcast_refused,
         )
         self.runtime = self._runtime()
@@ -100,6 +100,11 @@ class Worker:
             if self.settings.engine.leave_on_stop:
                 await asyncio.to_thread(self._leave)
             self._instance.release()
+
+    def _taken(self, topic: str, rows: int) -> None:
+        self.metrics.broadcast_taken(topic, rows)
+        table = self.broadcast.table
+        self.metrics.broadcast_items(len(table), table.nbytes)
 
     def _leave(self) -> None:
         config = clients.kafka_python(self.settings.broker)
@@ -156,6 +161,8 @@ class Worker:
             ),
             self._config,
             observer=self.metrics,
+            # Events met without model and neighbours would go without alerts and lists, for good.
+            informed=lambda: self.broadcast.ready,
         )
 
     def _users(self, partition: int) -> UsersHandler:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from online_models.churn.quiet_hours import QuietHours
 from online_models.churn.settings import AlertSettings, UserSettings
 from online_models.churn.trainer import TrainerSettings
 from online_models.items.policy import PolicySettings
@@ -33,6 +34,13 @@ def user_settings(settings: Settings, partitions: int) -> UserSettings:
             daily_budget=int(alerts.alert_budget),
             partitions=partitions,
             cooldown_ms=milliseconds(alerts.alert_cooldown),
+            rule=alerts.alert_rule,
+            hysteresis=alerts.alert_hysteresis,
+            cost=alerts.alert_cost,
+            margin=alerts.alert_margin,
+            frequency_cap=alerts.alert_cap,
+            frequency_window_ms=milliseconds(alerts.alert_cap_window),
+            quiet_hours=QuietHours.parse(alerts.quiet_hours, alerts.time_zone),
         ),
     )
 

@@ -1,7 +1,8 @@
 """When to warn of a leaving user, why in words and numbers, and what to do about it.
 
-An alert fires when the probability reaches the threshold, at most once per cooldown, and only for a user who
-has been active since the last alert.
+An alert fires when the probability reaches the threshold (or what is at stake exceeds the cost), at most
+once per cooldown, and only for a user who has been active since the last alert. Caps and quiet hours come
+after that.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ import numpy.typing as npt
 from online_models.churn.features import Features32, describe
 from online_models.churn.settings import DAY_MS, AlertSettings
 from online_models.events import KIND, Floats, Int64s
+
+WithheldReason = Literal["budget", "frequency", "quiet"]
+"""Why a user is not alerted who should be: the day's cap, the user's cap, or quiet hours (sent later)."""
 
 _PURCHASE: Final = KIND["purchase"]
 
@@ -55,6 +59,9 @@ class ChurnAlert:
         What to try.
     model_version
         Snapshot behind the probability.
+    expected_value
+        What is at stake: what the user would spend within the horizon, times the margin, times the
+        probability, less the cost of an alert; in the currency of the events.
     """
 
     subject: str
@@ -64,6 +71,22 @@ class ChurnAlert:
     reasons: tuple[Reason, ...]
     action: Action
     model_version: int
+    expected_value: float = 0.0
+
+
+class Choice(NamedTuple):
+    """Whom to alert now.
+
+    Parameters
+    ----------
+    alerted
+        Indices of the users to alert, the most urgent first.
+    withheld
+        How many others should be alerted and are not, by reason.
+    """
+
+    alerted: Int64s
+    withheld: dict[WithheldReason, int]
 
 
 class AlertPolicy:
@@ -72,7 +95,7 @@ class AlertPolicy:
     Parameters
     ----------
     settings
-        Threshold, budget and cooldown.
+        Rule, threshold, budget, caps, cooldown and quiet hours.
 
     Attributes
     ----------
@@ -85,28 +108,59 @@ class AlertPolicy:
         self.day = 0
         self.sent = 0
 
-    def choose(self, rows: npt.NDArray[Any], probability: Floats, threshold: float, now_ms: int) -> Int64s:
-        """Return the indices of the users to alert, the most likely to leave first.
+    def choose(
+        self, rows: npt.NDArray[Any], probability: Floats, gain: Floats, threshold: float, now_ms: int
+    ) -> Choice:
+        """Return whom to alert, and note it in the rows.
 
         Parameters
         ----------
         rows
-            (n,) the users' rows before this check, in an order that breaks ties.
+            (n,) the users' rows before this check, in an order that breaks ties; changed in place.
         probability
             (n,) probability of leaving.
+        gain
+            (n,) what is at stake, see `ChurnAlert.expected_value`.
         threshold
             The trainer's threshold; a fixed one in the settings goes before.
         now_ms
             Time of the check.
         """
-        threshold = self.threshold(threshold)
+        urgency, wanted, calm = self._judge(probability, gain, threshold)
+        rows["calmed"] |= calm & (rows["alert_ms"] > 0)
+        wanted &= self._armed(rows, now_ms)
+        since_ms = max(now_ms - self.settings.frequency_window_ms, 0)
+        tired = (rows["alert_log"] > since_ms).all(axis=1)
+        withheld: dict[WithheldReason, int] = {"frequency": int((wanted & tired).sum())}
+        ready = np.flatnonzero(wanted & ~tired)
+        quiet_until_ms = self.settings.quiet_hours.end_ms(now_ms) if self.settings.quiet_hours else 0
+        if quiet_until_ms:
+            rows["held_ms"][ready] = quiet_until_ms
+            withheld["quiet"] = ready.size
+            ready = ready[:0]
+        order = ready[np.argsort(-urgency[ready], kind="stable")]
+        alerted = order[: self._allowance(now_ms, order.size)]
+        withheld["budget"] = order.size - alerted.size
+        _note(rows, alerted, now_ms)
+        return Choice(alerted, {reason: count for reason, count in withheld.items() if count})
+
+    def _judge(
+        self, probability: Floats, gain: Floats, learned: float
+    ) -> tuple[Floats, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Return how urgent users are, whether to alert them, and whether the risk has calmed down."""
+        settings = self.settings
+        if settings.rule == "value":
+            fixed = settings.threshold or 0.0
+            return gain, (gain > 0) & (probability >= fixed), probability < fixed - settings.hysteresis
+        threshold = self.threshold(learned)
+        return probability, probability >= threshold, probability < threshold - settings.hysteresis
+
+    def _armed(self, rows: npt.NDArray[Any], now_ms: int) -> npt.NDArray[np.bool_]:
         alerted = rows["alert_ms"]
-        armed = (alerted == 0) | (
-            (rows["last_ms"] > alerted) & (now_ms - alerted >= self.settings.cooldown_ms)
-        )
-        chosen = np.flatnonzero(armed & (probability >= threshold))
-        order = chosen[np.argsort(-probability[chosen], kind="stable")]
-        return order[: self._allowance(now_ms, order.size)]
+        back = (rows["last_ms"] > alerted) & (now_ms - alerted >= self.settings.cooldown_ms)
+        if self.settings.hysteresis:
+            back &= rows["calmed"]
+        return np.asarray((alerted == 0) | back)
 
     def threshold(self, learned: float) -> float:
         """Return the threshold in force, given the one that the trainer learned."""
@@ -119,6 +173,12 @@ class AlertPolicy:
         granted = wanted if cap is None else min(wanted, max(cap - self.sent, 0))
         self.sent += granted
         return granted
+
+
+def _note(rows: npt.NDArray[Any], alerted: Int64s, now_ms: int) -> None:
+    log = np.roll(rows["alert_log"][alerted], 1, axis=1)
+    log[:, 0] = now_ms
+    rows["alert_log"][alerted], rows["alert_ms"][alerted], rows["calmed"][alerted] = log, now_ms, False
 
 
 def reasons_for(

@@ -1,21 +1,52 @@
 """The check of users whose time has come: features, score, alert."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from online_models.churn.alerts import AlertPolicy, ChurnAlert, Reason, choose_action, reasons_for
+from online_models.churn.alerts import (
+    AlertPolicy,
+    ChurnAlert,
+    Reason,
+    WithheldReason,
+    choose_action,
+    reasons_for,
+)
 from online_models.churn.effects import ChurnScore
 from online_models.churn.features import RECENCY_LINEAR, Features32, features
 from online_models.churn.rows import Rows
 from online_models.churn.scorer import ChurnScorer
 from online_models.churn.settings import UserSettings
 from online_models.events import Floats
+from online_models.value.expected import expected_spend
 
 
 def recency_score(x: Features32) -> Floats:
     """Return (n,) how much of the horizon a user has been quiet: the score before there is a model."""
     return np.clip(x[:, RECENCY_LINEAR].astype(np.float64), 0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What came of a check of n users.
+
+    Parameters
+    ----------
+    features
+        (n, F) features.
+    scores
+        The scores.
+    alerts
+        The alerts, the most urgent first.
+    withheld
+        How many alerts were not sent, by reason.
+    """
+
+    features: Features32
+    scores: list[ChurnScore]
+    alerts: list[ChurnAlert] = field(default_factory=list)
+    withheld: dict[WithheldReason, int] = field(default_factory=dict)
 
 
 class Checker:
@@ -36,9 +67,7 @@ class Checker:
         self.settings = settings
         self.policy = AlertPolicy(settings.alerts)
 
-    def check(
-        self, subjects: Sequence[str], rows: Rows, now_ms: int, scorer: ChurnScorer | None
-    ) -> tuple[Features32, list[ChurnScore], list[ChurnAlert]]:
+    def check(self, subjects: Sequence[str], rows: Rows, now_ms: int, scorer: ChurnScorer | None) -> Checked:
         """Check users and note score and alert in their rows.
 
         Parameters
@@ -50,32 +79,32 @@ class Checker:
             Time of the check.
         scorer
             The newest model; without a trained one users are scored by recency and nobody is alerted.
-
-        Returns
-        -------
-        tuple
-            (n, F) features, the scores, and the alerts, the most likely to leave first.
         """
         x = features(rows, now_ms, self.settings)
-        alerts: list[ChurnAlert] = []
-        version = 0
-        if scorer is None or not scorer.ready:
-            probability = recency_score(x)
-        else:
-            version, probability = scorer.version, scorer.score_many(x)
-            chosen = self.policy.choose(rows, probability, scorer.threshold, now_ms)
-            alerts = [
-                self._alert(subjects[i], rows[i], x[i], float(probability[i]), now_ms, scorer)
-                for i in chosen.tolist()
-            ]
-            rows["alert_ms"][chosen] = now_ms
+        trained = scorer is not None and scorer.ready
+        version = scorer.version if scorer is not None and trained else 0
+        probability = scorer.score_many(x) if scorer is not None and trained else recency_score(x)
         rows["score"], rows["score_ms"], rows["score_version"] = probability, now_ms, version
+        rows["held_ms"] = 0
         last_ms = rows["last_ms"].tolist()
         scores = [
             ChurnScore(subject, now_ms, p, last, version)
             for subject, p, last in zip(subjects, probability.tolist(), last_ms, strict=True)
         ]
-        return x, scores, alerts
+        if scorer is None or not trained:
+            return Checked(x, scores)
+        gain = self._gain(rows, probability, now_ms)
+        choice = self.policy.choose(rows, probability, gain, scorer.threshold, now_ms)
+        alerts = [
+            self._alert(subjects[i], rows[i], x[i], float(probability[i]), float(gain[i]), now_ms, scorer)
+            for i in choice.alerted.tolist()
+        ]
+        return Checked(x, scores, alerts, choice.withheld)
+
+    def _gain(self, rows: Rows, probability: Floats, now_ms: int) -> Floats:
+        alerts = self.settings.alerts
+        at_stake = expected_spend(rows, now_ms, self.settings.horizon_ms) * alerts.margin
+        return np.asarray(at_stake * probability - alerts.cost)
 
     def explain(self, row: Rows, now_ms: int, scorer: ChurnScorer) -> tuple[Reason, ...]:
         """Return what speaks for the leaving of one user, given as (1,) rows, the strongest first."""
@@ -83,7 +112,14 @@ class Checker:
         return reasons_for(row[0], x, scorer.contributions(x), self.settings.alerts.reasons, now_ms)
 
     def _alert(  # noqa: PLR0917  # the columns of one user
-        self, subject: str, row: Rows, x: Features32, probability: float, now_ms: int, scorer: ChurnScorer
+        self,
+        subject: str,
+        row: Rows,
+        x: Features32,
+        probability: float,
+        gain: float,
+        now_ms: int,
+        scorer: ChurnScorer,
     ) -> ChurnAlert:
         contributions = scorer.contributions(x)
         return ChurnAlert(
@@ -94,4 +130,5 @@ class Checker:
             reasons=reasons_for(row, x, contributions, self.settings.alerts.reasons, now_ms),
             action=choose_action(row),
             model_version=scorer.version,
+            expected_value=gain,
         )

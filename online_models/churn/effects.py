@@ -1,11 +1,13 @@
 """What the users' side decides: values for an agent to perform, and views for lookups."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from online_models.churn.alerts import ChurnAlert
+from online_models.churn.alerts import ChurnAlert, WithheldReason
 from online_models.churn.labels import ExampleBatch
 from online_models.events import Int64s, Reject
 from online_models.items.histories import TouchContexts
@@ -86,6 +88,8 @@ class UserEffects:
         Users to be forgotten everywhere, in log order.
     contexts
         Sampled touches with what came before them, numbered through all of `pairs`; None without one.
+    withheld
+        How many alerts were not sent, by reason.
     """
 
     accepted: Int64s
@@ -97,6 +101,7 @@ class UserEffects:
     alerts: list[ChurnAlert]
     active: list[tuple[str, int]]
     forgotten: list[Forgotten]
+    withheld: Mapping[WithheldReason, int]
     contexts: TouchContexts | None = None
 
 
@@ -163,6 +168,7 @@ class Collected:
         self.forgotten: list[Forgotten] = []
         self._touches = 0
         self._contexts: list[tuple[int, TouchContexts]] = []
+        self.withheld: Counter[WithheldReason] = Counter()
 
     def note_touches(self, pairs: PairBatch, contexts: TouchContexts | None) -> None:
         """Note touches, and the sampled ones with their contexts."""
@@ -195,4 +201,5 @@ class Collected:
             active=list(self.active.items()),
             forgotten=self.forgotten,
             contexts=TouchContexts.concat(self._contexts),
+            withheld=self.withheld,
         )

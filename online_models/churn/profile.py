@@ -309,12 +309,13 @@ class UserStore:
     def _check_users(self, due: Int64s, now_ms: int, scorer: ChurnScorer | None, found: Collected) -> None:
         rows = self._table.rows[due]
         subjects = [self._table.key_of(number) for number in due.tolist()]
-        x, scores, alerts = self._checker.check(subjects, rows, now_ms, scorer)
+        checked = self._checker.check(subjects, rows, now_ms, scorer)
         self._table.rows[due] = rows
         self._table.touch(due)
         marks = np.flatnonzero((now_ms - self._schedule.phase(due)) % self.settings.landmark_interval_ms == 0)
         marked = [subjects[i] for i in marks.tolist()]
-        self._labels.freeze(marked, self._schedule.hash[due[marks]], x[marks], now_ms)
-        found.scores += scores
-        found.alerts += alerts
+        self._labels.freeze(marked, self._schedule.hash[due[marks]], checked.features[marks], now_ms)
+        found.scores += checked.scores
+        found.alerts += checked.alerts
+        found.withheld.update(checked.withheld)
         self._clock_dirty = True

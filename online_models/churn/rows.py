@@ -51,6 +51,8 @@ def user_dtype(settings: UserSettings) -> np.dtype[np.void]:
     """Return the row of one user; times are epoch milliseconds, 0 where never.
 
     `anchor` is the stretch from which `decayed` is seen; gaps between sessions are summed in days.
+    `alert_log` holds the latest alerts, newest first; `calmed` tells whether the risk has fallen since;
+    `held_ms` when an alert that is held back is looked at again.
     """
     return np.dtype(
         [
@@ -83,12 +85,15 @@ def user_dtype(settings: UserSettings) -> np.dtype[np.void]:
             ("score_version", "<i4"),
             ("score_ms", "<i8"),
             ("alert_ms", "<i8"),
+            ("alert_log", "<i8", (settings.alerts.frequency_cap,)),
+            ("calmed", "?"),
+            ("held_ms", "<i8"),
         ]
     )
 
 
 def user_layout(settings: UserSettings) -> Layout:
-    """Return the layout of users' rows; touches and purchases are kept newest first, so rings can be cut."""
+    """Return the layout of users' rows; rings are kept newest first, so they can be cut."""
     halves = tuple(f"{days}d" for days in HALF_LIVES_DAYS)
     labels = {"event_counts": (EVENT_NAMES,), "decayed": (DECAYED, halves)}
     return Layout(

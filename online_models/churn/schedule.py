@@ -26,7 +26,8 @@ class Schedule:
     """The next due time of every row of a table of users.
 
     A user is checked at a phase given by a hash of the id, as long as the check finds activity within the
-    horizon; one who will not be checked again is due when `state_ttl_ms` has passed without activity.
+    horizon, and besides when quiet hours end in which an alert was held; one who will not be checked again is
+    due when `state_ttl_ms` has passed without activity.
 
     Parameters
     ----------
@@ -71,6 +72,8 @@ class Schedule:
         ahead = (self.phase(numbers) - earliest_ms) % settings.check_interval_ms
         check = earliest_ms + ahead
         last_ms = rows["last_ms"]
+        held = (rows["held_ms"] > 0) & self._checked[numbers]
+        check = np.where(held, np.minimum(check, rows["held_ms"]), check)
         active = (last_ms > 0) & (last_ms > check - settings.horizon_ms) & self._checked[numbers]
         self._due[numbers] = np.where(active, check, last_seen_ms(rows) + settings.state_ttl_ms)
 

@@ -1,8 +1,9 @@
 """Settings of the users' side: horizon, checks, sessions, memory."""
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
+from online_models.churn.quiet_hours import QuietHours
 from online_models.errors import InvalidParameterError
 
 MINUTE_MS: Final = 60_000
@@ -42,6 +43,10 @@ class BgNbdSettings:
                 raise InvalidParameterError(f"{name} must be positive, got {value}")
 
 
+AlertRule = Literal["risk", "value"]
+"""Whom to alert: ``risk``: whose probability reaches the threshold; ``value``: who is worth the cost."""
+
+
 @dataclass(frozen=True, slots=True)
 class AlertSettings:
     """When alerts are sent.
@@ -50,6 +55,7 @@ class AlertSettings:
     ----------
     threshold
         Fixed probability from which on a user is alerted; None lets the trainer choose it for the budget.
+        With the rule ``value`` a fixed one must be reached besides, and a learned one is not asked for.
     daily_budget
         Alerts a day over all partitions, event time; None for no bound (then `threshold` must be given).
     partitions
@@ -58,6 +64,19 @@ class AlertSettings:
         Least time between two alerts of one user.
     reasons
         Reasons an alert carries.
+    rule
+        Whom to alert.
+    hysteresis
+        How far the probability must have fallen below the threshold before a user is alerted once more; 0
+        asks for nothing.
+    cost
+        What an alert costs, in the currency of the events.
+    margin
+        Share of a customer's spending that the shop earns.
+    frequency_cap, frequency_window_ms
+        A user is alerted at most so often within any window of this length.
+    quiet_hours
+        Alerts that fall into them are held until they end; None for none.
 
     Raises
     ------
@@ -70,20 +89,36 @@ class AlertSettings:
     partitions: int = 1
     cooldown_ms: int = 14 * DAY_MS
     reasons: int = 3
+    rule: AlertRule = "risk"
+    hysteresis: float = 0.0
+    cost: float = 0.0
+    margin: float = 1.0
+    frequency_cap: int = 3
+    frequency_window_ms: int = 90 * DAY_MS
+    quiet_hours: QuietHours | None = None
 
     def __post_init__(self) -> None:
         if self.threshold is None and self.daily_budget is None:
             raise InvalidParameterError("threshold must be given where daily_budget is None, got None")
         if self.threshold is not None and not 0.0 < self.threshold <= 1.0:
             raise InvalidParameterError(f"threshold must be above 0 and at most 1, got {self.threshold}")
-        if self.daily_budget is not None and self.daily_budget < 0:
-            raise InvalidParameterError(f"daily_budget must not be negative, got {self.daily_budget}")
-        if self.partitions < 1:
-            raise InvalidParameterError(f"partitions must be at least 1, got {self.partitions}")
-        if self.cooldown_ms < 0:
-            raise InvalidParameterError(f"cooldown_ms must not be negative, got {self.cooldown_ms}")
-        if self.reasons < 1:
-            raise InvalidParameterError(f"reasons must be at least 1, got {self.reasons}")
+        if self.rule == "value" and self.hysteresis and self.threshold is None:
+            raise InvalidParameterError("threshold must be given where hysteresis goes by it, got None")
+        for name, low, high in (
+            ("daily_budget", 0, None),
+            ("partitions", 1, None),
+            ("cooldown_ms", 0, None),
+            ("reasons", 1, None),
+            ("hysteresis", 0, 1),
+            ("cost", 0, None),
+            ("margin", 0, 1),
+            ("frequency_cap", 1, 16),
+            ("frequency_window_ms", 0, None),
+        ):
+            value = getattr(self, name)
+            if value is not None and not (low <= value and (high is None or value <= high)):
+                wanted = f"at least {low}" if high is None else f"{low} to {high}"
+                raise InvalidParameterError(f"{name} must be {wanted}, got {value}")
 
     @property
     def daily_cap(self) -> int | None:

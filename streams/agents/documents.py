@@ -270,6 +270,7 @@ def alerts(found: Sequence[Alert], origin: Origin, horizon_ms: int) -> list[Chur
             horizon_ms=horizon_ms,
             reasons=[r.text for r in alert.reasons],
             action=alert.action,
+            expected_value=round(alert.expected_value, 2),
         )
         for alert in found
     ]

@@ -7,6 +7,7 @@ from online_models.items.cooccurrence import CooccurrenceStore
 from online_models.items.pairs import PairBatch
 from online_models.items.settings import CooccurrenceSettings
 from streams.agents.documents import item_profile, neighbours_documents
+from streams.agents.internal import unpack_all
 from streams.agents.report import Report
 from streams.encode import encode_neighbours
 from streams.engine.handler import Output, Record, Row
@@ -47,7 +48,7 @@ class ItemsHandler:
         Rows of evicted items are deleted first: an item that came back since has a new one among those due.
         """
         before = dict(self.store.evicted)
-        self.store.apply_all([PairBatch.unpack(record.value or b"") for record in records])
+        self.store.apply_all(unpack_all(records, PairBatch.unpack))
         gone, due = self.store.withdrawn(), self.store.publish()
         for reason, count in self.store.evicted.items():
             self._report.evicted("items", reason, count - before[reason])

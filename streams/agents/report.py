@@ -18,6 +18,9 @@ class Report:
     def alerts(self, band: str, count: int) -> None:
         """Handle alerts raised, by band of their probability."""
 
+    def withheld(self, reason: str, count: int) -> None:
+        """Handle alerts that were not sent, by reason."""
+
     def lists(self, count: int) -> None:
         """Handle recommendation lists published."""
 
@@ -29,9 +32,6 @@ class Report:
 
     def dedupe(self, partition: int, ids: int, dropped: int) -> None:
         """Handle the event ids that a partition remembers, and how many it has just dropped too early."""
-
-    def broadcast_items(self, rows: int, size: int) -> None:
-        """Handle the size of the table of neighbours, in rows and bytes."""
 
     def event_time(self, partition: int, clock_ms: int) -> None:
         """Handle the event-time clock of a partition of events, epoch milliseconds."""

@@ -8,6 +8,7 @@ from online_models.churn.labels import ExampleBatch
 from online_models.churn.scorer import ChurnScorer
 from online_models.churn.trainer import TrainerSettings, TrainerStore
 from streams.agents import documents
+from streams.agents.internal import unpack_all
 from streams.agents.report import Report
 from streams.encode import encode_snapshot
 from streams.engine.handler import Output, Record, Row
@@ -43,7 +44,7 @@ class TrainerHandler:
 
     def apply(self, records: Sequence[Record]) -> Sequence[Output]:
         """Learn label by label, and publish snapshots that are due."""
-        examples = ExampleBatch.concat([ExampleBatch.unpack(record.value or b"") for record in records])
+        examples = ExampleBatch.concat(unpack_all(records, ExampleBatch.unpack))
         effects = self.store.apply(examples)
         for drift in effects.drifts:
             log.info(

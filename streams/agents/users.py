@@ -194,6 +194,8 @@ class UsersHandler:
         self._report.scores(len(effects.scores))
         for band, count in Counter(documents.band(a.probability) for a in effects.alerts).items():
             self._report.alerts(band, count)
+        for withheld, count in effects.withheld.items():
+            self._report.withheld(withheld, count)
         for reason, count in Counter(one.reason for one in effects.forgotten).items():
             self._report.evicted("users", reason, count)
         for one in effects.forgotten:
@@ -276,11 +278,10 @@ class UsersHandler:
         )
 
     def _report_sizes(self) -> None:
-        store, table = self.store, self._broadcast.table
+        store = self.store
         self._report.state("users", self._partition, len(store), store.nbytes)
         self._report.dedupe(self._partition, store.remembered_ids, store.dropped_ids - self._dropped_ids)
         self._dropped_ids = store.dropped_ids
-        self._report.broadcast_items(len(table), table.nbytes)
 
     def _judge_lists(self, events: EventBatch, effects: UserEffects) -> None:
         """Let every touch judge the list its user was given before this batch."""

@@ -51,6 +51,8 @@ class Runtime:
         confluent-kafka settings that reach the broker.
     observer
         Told of everything measured.
+    informed
+        Whether the worker knows what its handlers go by; nothing is read before.
     clock_ms
         Wall clock, epoch milliseconds; used by the live clock only.
     """
@@ -62,9 +64,11 @@ class Runtime:
         broker: Mapping[str, str | int],
         *,
         observer: Observer | None = None,
+        informed: Callable[[], bool] = lambda: True,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self.app, self.settings = app, settings
+        self.informed = informed
         self.observer = observer or Observer()
         self.failure: BaseException | None = None
         self.failed = asyncio.Event()
@@ -130,7 +134,9 @@ class Runtime:
 
     def readable(self) -> list[Partition]:
         """Return the partitions that may be fetched now: assigned, restored, not frozen."""
-        return [] if self._frozen else [p for p in self._partitions.values() if p.opened]
+        if self._frozen or not self.informed():
+            return []
+        return [p for p in self._partitions.values() if p.opened]
 
     @property
     def ready(self) -> bool:
@@ -258,8 +264,11 @@ class Runtime:
         """Throw the half-applied state away and restore; replay the batch record by record."""
         partition = batch.partition
         self.observer.failed(name)
-        if isinstance(error, CorruptStateError | EngineError):
+        if isinstance(error, EngineError):
             self.fail(error)
+            return
+        if isinstance(error, CorruptStateError):
+            self.fail(EngineError(f"{partition.source}: {error}"))
             return
         log.error(
             "%s: applying offsets %d to %d raised", partition.source, offsets[0], offsets[-1], exc_info=error

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 _LOOK_S: Final = 5.0
 _ANSWER_S: Final = 5.0
 _JOINING: Final = "joining"
+_UNINFORMED: Final = "uninformed"
 _BEHIND: Final = "behind"
 
 
@@ -58,8 +59,8 @@ class Watchdog:
     """Looks at a worker from outside its own flow of control.
 
     A client library can lose a request, a group can forget a member, and all that shows is that nothing
-    happens. So every few seconds: has the group admitted this worker, and does every partition whose log goes
-    on move? Nobody is blamed while the broker itself does not answer.
+    happens. So every few seconds: has the group admitted this worker, has it read what its handlers go by,
+    and does every partition whose log goes on move? Nobody is blamed while the broker itself does not answer.
 
     Parameters
     ----------
@@ -96,11 +97,14 @@ class Watchdog:
         """
         runtime, still = self._runtime, self._still
         marks = {p.source: (p.life, p.position, p.fetch_next) for p in runtime.readable()}
-        still.keep([_JOINING, *marks, *((_BEHIND, source) for source in marks)])
+        still.keep([_JOINING, _UNINFORMED, *marks, *((_BEHIND, source) for source in marks)])
         joining_s = still.seconds(_JOINING, runtime.joining, now_s=now_s)
+        informed = runtime.informed()
+        uninformed_s = still.seconds(_UNINFORMED, informed, now_s=now_s)
         idle = [source for source, mark in marks.items() if still.seconds(source, mark, now_s=now_s) > 0]
         unadmitted = runtime.joining and joining_s > self._settings.join_deadline_s
-        if not unadmitted and not idle:
+        unaware = not informed and uninformed_s > self._settings.stall_deadline_s
+        if not unadmitted and not unaware and not idle:
             return None
         ends = await asyncio.to_thread(self._stable_ends, idle)
         if ends is None:
@@ -109,6 +113,8 @@ class Watchdog:
             return None
         if unadmitted:
             return f"the group has not admitted this worker for {joining_s:.0f} s"
+        if unaware:
+            return f"the broadcast topics could not be read for {uninformed_s:.0f} s"
         for source in idle:
             mark, end = marks[source], ends[source]
             behind_s = still.seconds((_BEHIND, source), (mark, end > mark[1]), now_s=now_s)

@@ -208,6 +208,10 @@ class Metrics(Observer, Report):
         """Count churn alerts of a band of probability."""
         self._counter(table.ALERTS, band).inc(count)
 
+    def withheld(self, reason: str, count: int) -> None:
+        """Count alerts that were not sent."""
+        self._counter(table.WITHHELD, reason).inc(count)
+
     def lists(self, count: int) -> None:
         """Count published recommendation lists."""
         self._counter(table.LISTS).inc(count)

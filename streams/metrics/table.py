@@ -2,6 +2,7 @@
 
 from typing import Final, Literal, NamedTuple, get_args
 
+from online_models.churn.alerts import WithheldReason
 from online_models.churn.labels import EXAMPLE_KINDS
 from online_models.events import RejectReason
 
@@ -253,6 +254,13 @@ OUTPUTS: Final = _counter(
 SCORES: Final = _counter("keepstream_churn_scores_total", "scores", "Users scored for churn.")
 ALERTS: Final = _counter(
     "keepstream_churn_alerts_total", "alerts", "Churn alerts raised, by band of probability.", "band"
+)
+WITHHELD: Final = _counter(
+    "keepstream_churn_alerts_withheld_total",
+    "alerts",
+    "Alerts not sent: the day's budget was spent, the user had enough of them, or quiet hours (sent later).",
+    "reason",
+    values=get_args(WithheldReason),
 )
 LISTS: Final = _counter("keepstream_recommendation_lists_total", "lists", "Recommendation lists published.")
 

@@ -89,6 +89,14 @@ class ChurnAlert(msgspec.Struct, frozen=True, gc=False):
     horizon_ms: Annotated[Count, Meta(description="The horizon, milliseconds.", examples=[2_419_200_000])]
     reasons: Reasons
     action: Annotated[str, Meta(description="The win-back action to try.", examples=["cart_reminder"])]
+    expected_value: Annotated[
+        float,
+        Meta(
+            description="Expected spending within the horizon, times margin and probability, less the cost "
+            "of an alert; in the currency of the events.",
+            examples=[12.4],
+        ),
+    ] = 0.0
 
 
 class ChurnScore(msgspec.Struct, frozen=True, gc=False):

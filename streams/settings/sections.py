@@ -9,6 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from online_models.churn.quiet_hours import QuietHours
+from online_models.churn.settings import AlertRule
 from online_models.errors import InvalidParameterError
 from streams.settings.values import Secret, duration, in_words
 
@@ -255,6 +257,32 @@ class Alerts(Section):
         100.0, "Users a day to alert at most, where the threshold is found.", at_least=0.0
     )
     alert_cooldown: timedelta = period("14d", "Least time between two alerts of a user.", at_least="0")
+    alert_rule: AlertRule = setting(
+        "risk",
+        "Whom to alert. risk: at the threshold; value: where expected spending times risk exceeds the cost.",
+    )
+    alert_hysteresis: float = setting(
+        0.0,
+        "How far the risk must fall below the threshold before a user is alerted once more.",
+        at_least=0.0,
+        at_most=1.0,
+    )
+    alert_cost: float = setting(0.0, "What an alert costs, in the currency of the events.", at_least=0.0)
+    alert_margin: float = setting(
+        0.3, "Share of a customer's spending that the shop earns.", at_least=0.0, at_most=1.0
+    )
+    alert_cap: int = setting(3, "Alerts of a user within alert_cap_window at most.", at_least=1, at_most=16)
+    alert_cap_window: timedelta = period("90d", "Window of alert_cap.", at_least="0")
+    quiet_hours: str = setting(
+        "", "Hours like 21:00-08:00 in which no alert is sent: it is held until they end. Needs time_zone."
+    )
+    time_zone: str = setting("", "Name like Europe/Berlin of the time zone of quiet_hours.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        QuietHours.parse(self.quiet_hours, self.time_zone)
+        if self.alert_rule == "value" and self.alert_hysteresis and self.alert_threshold is None:
+            raise InvalidParameterError("alert_hysteresis needs alert_threshold with the alert_rule value")
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,16 @@ class TestLostLog:
         assert "lost the log's end" in str(runtime.failure)
 
 
+async def test_a_damaged_record_between_agents_stops_the_worker_with_topic_partition_and_offset(bench):
+    bench.send(1)
+    handler = ItemsHandler(CooccurrenceSettings(), 0, f"{bench.group}-iout", Report())
+    runtime = await bench.start(lambda _: handler)
+    await until(runtime.failed.is_set, "a refusal")
+    assert f"{bench.group}-mid[0]: record at offset 0: " in str(runtime.failure)
+    await bench.stop(runtime)
+    assert bench.outputs() == []
+
+
 class TestCorruptChangelog:
     """Refused with its position, never half loaded."""
 

@@ -52,6 +52,17 @@ class TestWatchdog:
         assert await watchdog.look(0.0) is None
         assert "has not admitted this worker for 181 s" in str(await watchdog.look(181.0))
 
+    async def test_nothing_is_read_before_the_worker_knows_what_its_handlers_go_by(self, watched):
+        bench, runtime, watchdog = watched
+        runtime.informed = lambda: False
+        bench.send(7, first=30)
+        assert runtime.readable() == []
+        assert await watchdog.look(0.0) is None
+        assert "broadcast topics could not be read for 121 s" in str(await watchdog.look(121.0))
+        runtime.informed = lambda: True
+        await until(lambda: only(runtime).position == bench.end(), "the end of the log")
+        assert await watchdog.look(500.0) is None
+
     async def test_nobody_is_blamed_while_the_broker_is_away(self, watched):
         _, runtime, _ = watched
         watchdog = Watchdog(runtime, {"bootstrap.servers": "127.0.0.1:1"}, runtime.settings)

@@ -92,6 +92,12 @@ def test_counts_are_exact_through_sigterm_and_kill_9(shop, start):
     worker.wait_until_read()
     touches = sum(shop.touches.values())
     wait_until(lambda: sum_of_touches(worker, shop) >= touches, "every touch counted")
+    # A list needs neighbours, which may come after every event so far was applied.
+    wait_until(lambda: worker.metrics()["keepstream_broadcast_items"] > 0, "neighbours of items")
+    shop.send_events(100)
+    worker.wait_until_read()
+    touches = sum(shop.touches.values())
+    wait_until(lambda: sum_of_touches(worker, shop) >= touches, "every touch counted")
 
     for user, counts in shop.event_counts.items():
         found = worker.user(user)

@@ -1,13 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from online_models.churn.alerts import AlertPolicy, choose_action, reasons_for
 from online_models.churn.features import FEATURE_NAMES, describe, features
 from online_models.churn.profile import UserStore
+from online_models.churn.quiet_hours import QuietHours
 from online_models.churn.rows import user_dtype
 from online_models.churn.settings import DAY_MS, HOUR_MS, AlertSettings, BgNbdSettings, UserSettings
 from online_models.errors import InvalidParameterError
 from online_models.events import KIND
+from online_models.value.expected import expected_spend
 from tests.online_models.churn.workload import SMALL, START_MS, Event, batch_of, scorer_of
 
 FIXED = AlertSettings(threshold=0.5, daily_budget=2, cooldown_ms=3 * DAY_MS)
@@ -23,7 +27,8 @@ def rows(count, **fields):
 
 
 def chosen(policy, users, probability, now_ms=NOW, learned=0.9):
-    return policy.choose(users, np.array(probability), learned, now_ms).tolist()
+    p = np.array(probability)
+    return policy.choose(users, p, np.zeros(p.size), learned, now_ms).alerted.tolist()
 
 
 class TestAlertPolicy:
@@ -44,6 +49,40 @@ class TestAlertPolicy:
         policy = AlertPolicy(AlertSettings(daily_budget=5))
         assert chosen(policy, rows(2), [0.8, 0.95]) == [1]
 
+    def test_who_was_alerted_often_enough_is_left_alone_until_the_window_has_passed(self):
+        settings = replace(FIXED, frequency_cap=2, frequency_window_ms=30 * DAY_MS)
+        tired = rows(1, alert_ms=NOW - 5 * DAY_MS, alert_log=[(NOW - 5 * DAY_MS, NOW - 20 * DAY_MS, 0)])
+        tired = tired.astype(user_dtype(replace(SMALL, alerts=settings)))
+        tired["alert_log"] = (NOW - 5 * DAY_MS, NOW - 20 * DAY_MS)
+        policy = AlertPolicy(settings)
+        assert policy.choose(tired, np.array([0.9]), np.zeros(1), 0.5, NOW).withheld == {"frequency": 1}
+        assert chosen(policy, tired, [0.9], NOW + 10 * DAY_MS) == [0]
+        assert tired["alert_log"].tolist() == [[NOW + 10 * DAY_MS, NOW - 5 * DAY_MS]]
+
+    def test_with_hysteresis_the_risk_must_have_fallen_in_between(self):
+        policy = AlertPolicy(replace(FIXED, hysteresis=0.2))
+        back = rows(1, alert_ms=NOW - 20 * DAY_MS)
+        assert chosen(policy, back, [0.9]) == []
+        assert chosen(policy, back, [0.31]) == []
+        assert chosen(policy, back, [0.9]) == []
+        assert chosen(policy, back, [0.29]) == []
+        assert chosen(policy, back, [0.9]) == [0]
+        assert not back["calmed"][0]
+
+    def test_in_quiet_hours_an_alert_is_held_until_they_end_and_costs_no_budget(self):
+        policy = AlertPolicy(replace(FIXED, quiet_hours=QuietHours.parse("00:00-08:00", "UTC")))
+        users = rows(2)
+        choice = policy.choose(users, np.array([0.9, 0.1]), np.zeros(2), 0.5, NOW)
+        assert (choice.alerted.size, choice.withheld) == (0, {"quiet": 1})
+        assert users["held_ms"].tolist() == [NOW + 8 * HOUR_MS, 0]
+        assert chosen(policy, users, [0.9, 0.1], NOW + 8 * HOUR_MS) == [0]
+
+    def test_by_value_goes_first_who_has_most_at_stake_and_nobody_below_the_cost(self):
+        policy = AlertPolicy(AlertSettings(rule="value", daily_budget=2))
+        p, gain = np.array([0.9, 0.2, 0.5, 0.8]), np.array([1.0, 9.0, -0.5, 2.0])
+        choice = policy.choose(rows(4), p, gain, 0.99, NOW)
+        assert (choice.alerted.tolist(), choice.withheld) == ([1, 3], {"budget": 1})
+
     def test_the_budget_is_split_over_partitions(self):
         assert AlertSettings(daily_budget=10, partitions=4).daily_cap == 3
 
@@ -55,6 +94,11 @@ class TestAlertPolicy:
             {"partitions": 0},
             {"cooldown_ms": -1},
             {"reasons": 0},
+            {"hysteresis": 1.5},
+            {"cost": -1.0},
+            {"margin": 2.0},
+            {"frequency_cap": 0},
+            {"frequency_window_ms": -1},
         ],
     )
     def test_a_wrong_setting_is_named(self, wrong):
@@ -116,6 +160,48 @@ class TestInTheStore:
             assert alert.reasons
             assert store.lookup(alert.subject).alert_ms == alert.at_ms
             assert alert.action == ("cart_reminder" if alert.subject == "u:ann" else "win_back_message")
+
+    def test_a_held_alert_is_sent_when_quiet_hours_end_unless_the_user_has_come_back(self):
+        quiet = QuietHours.parse("00:00-11:30", "UTC")
+        store = UserStore(replace(SMALL, alerts=replace(FIXED, daily_budget=99, quiet_hours=quiet)))
+        store.apply(batch_of([Event("u:ann"), Event("u:bob")]))
+        noon = START_MS + DAY_MS + 12 * HOUR_MS
+        effects = store.tick(START_MS + DAY_MS + 11 * HOUR_MS, scorer_of())
+        held = effects.withheld["quiet"]
+        assert held > 0
+        assert all(alert.at_ms % DAY_MS >= 11.5 * HOUR_MS for alert in effects.alerts)
+        waiting = {"u:ann", "u:bob"} - {alert.subject for alert in effects.alerts}
+        store.apply(
+            batch_of([Event(name, time=START_MS + DAY_MS + 11 * HOUR_MS + 60_000) for name in waiting])
+        )
+        assert store.tick(noon + 1, scorer_of()).alerts == []
+        assert store.next_due() > noon
+
+    def test_the_end_of_quiet_hours_is_the_next_tick_after_it(self):
+        quiet = QuietHours.parse("00:00-11:30", "UTC")
+        store = UserStore(replace(SMALL, alerts=replace(FIXED, daily_budget=99, quiet_hours=quiet)))
+        store.apply(batch_of([Event("u:ann")]))
+        alerts = store.tick(START_MS + 3 * DAY_MS, scorer_of()).alerts
+        assert [alert.at_ms for alert in alerts] in ([START_MS + 12 * HOUR_MS], [START_MS + 36 * HOUR_MS])
+
+
+class TestExpectedSpend:
+    def test_a_steady_customer_is_expected_to_go_on(self):
+        store = UserStore(replace(SMALL, state_ttl_ms=999 * DAY_MS))
+        times = [START_MS + day * DAY_MS for day in range(0, 361, 10)]
+        events = [Event("u:ann", "purchase", time, value=20.0) for time in times]
+        store.apply(batch_of(events))
+        row = store._table.rows[:1]
+        assert expected_spend(row, times[-1] + 5 * DAY_MS, 30 * DAY_MS)[0] == pytest.approx(60.0, rel=0.02)
+
+    def test_one_purchase_of_a_new_customer_is_no_daily_habit_and_fades(self):
+        store = UserStore(SMALL)
+        store.apply(batch_of([Event("u:ann", "purchase", value=30.0), Event("u:bob", "search")]))
+        row = store._table.rows[:2]
+        new, none = expected_spend(row, START_MS, 30 * DAY_MS)
+        assert new == pytest.approx(33.6, rel=0.01)
+        assert none == 0
+        assert expected_spend(row, START_MS + 180 * DAY_MS, 30 * DAY_MS)[0] < 3.5
 
 
 class TestFeatures:

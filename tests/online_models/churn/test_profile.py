@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,6 +17,7 @@ from online_models.row_format import SCHEMA_ROWS
 from tests.online_models.churn.reference import ReferenceStore
 from tests.online_models.churn.workload import (
     BOUNDED,
+    CAREFUL,
     SMALL,
     START_MS,
     Event,
@@ -46,6 +49,7 @@ def outcome(done):
         "rejects": [(at + i, reject) for at, effects in done for i, reject in effects.rejects],
         "examples": examples.pack(),
         "alerts": [alert for _, effects in done for alert in effects.alerts],
+        "withheld": sum((Counter(effects.withheld) for _, effects in done), Counter()),
         "forgotten": [(one.subject, one.reason, one.published) for _, e in done for one in e.forgotten],
         "scores": published(done),
         "touches": [
@@ -90,7 +94,7 @@ def saved(store):
     return {key: value for key, value in store.dirty_rows() if value is not None}
 
 
-@pytest.mark.parametrize("options", [SMALL, BOUNDED], ids=["free", "bounded"])
+@pytest.mark.parametrize("options", [SMALL, CAREFUL], ids=["free", "careful"])
 class TestBatchBoundaries:
     @settings(max_examples=60, deadline=None)
     @given(events=event_logs)

@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from online_models.churn.features import FEATURE_NAMES
+from online_models.churn.quiet_hours import QuietHours
 from online_models.churn.scorer import ChurnScorer
 from online_models.churn.settings import DAY_MS, HOUR_MS, MINUTE_MS, AlertSettings, UserSettings
 from online_models.events import KIND, EventBatch, hash_id
@@ -30,6 +31,21 @@ SMALL = UserSettings(
 
 BOUNDED = replace(SMALL, state_ttl_ms=8 * DAY_MS, max_users=3, dedupe_max_ids=9)
 """The same with bounds that every log of the tests runs into."""
+
+
+CAREFUL = replace(
+    BOUNDED,
+    alerts=AlertSettings(
+        threshold=0.5,
+        daily_budget=3,
+        cooldown_ms=HOUR_MS,
+        hysteresis=0.1,
+        frequency_cap=2,
+        frequency_window_ms=4 * DAY_MS,
+        quiet_hours=QuietHours.parse("18:30-05:10", "Europe/Berlin"),
+    ),
+)
+"""The same with every restraint on alerts besides."""
 
 
 class Event(NamedTuple):

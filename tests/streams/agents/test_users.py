@@ -13,7 +13,7 @@ from streams.metrics import Metrics
 from tests.online_models.churn.workload import BOUNDED, DAY_MS, HOUR_MS, SMALL, START_MS
 from tests.streams.agents.test_items import SETTINGS
 
-TOPICS = UsersTopics("events", "dlq", "pairs", "examples", "scores", "alerts", "lists")
+TOPICS = UsersTopics("events", "dlq", "pairs", "examples", "rank-examples", "scores", "alerts", "lists")
 
 
 class Shop:
