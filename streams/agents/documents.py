@@ -15,6 +15,7 @@ from online_models.errors import CorruptStateError
 from online_models.events import Floats, hash_id
 from online_models.items.cooccurrence import ItemView
 from online_models.items.neighbours import NeighbourRow
+from online_models.items.rank_trainer import PublishedRanker
 from online_models.items.recommender import Lists
 from online_models.winback.bandit import SNAPSHOT_VERSION as WINBACK_VERSION
 from online_models.winback.bandit import BanditPolicy
@@ -36,7 +37,8 @@ from streams.schemas import (
     UserRisk,
 )
 
-RANKER: Final = "base-1"
+RANKER: Final = "ranker"
+BASE_RANKER: Final = "base-1"
 """Name of the ranker with fixed weights."""
 
 _DIGITS: Final = 5
@@ -186,6 +188,20 @@ def model_snapshot(scorer: ChurnScorer, latest_ms: int) -> ModelSnapshot:
             examples=int(scorer.card.get("churn_labels", 0)),
             format=SNAPSHOT_VERSION,
             state={"scorer": scorer.to_snapshot()},
+        )
+    )
+
+
+def ranker_snapshot(published: PublishedRanker) -> ModelSnapshot:
+    """Return a ranker as it is broadcast: plain numbers."""
+    return sealed(
+        ModelSnapshot(
+            model=RANKER,
+            model_version=f"{RANKER}-{published.version}",
+            event_time=published.latest_ms,
+            examples=published.sets,
+            format=SNAPSHOT_VERSION,
+            state={"ranker": published.ranker.to_snapshot(), "card": dict(published.card)},
         )
     )
 
@@ -362,7 +378,13 @@ def list_items(lists: Lists, index: int) -> list[RecommendedItem]:
 
 
 def recommendations(
-    active: Sequence[tuple[str, int]], lists: Lists, partition: int, topic: str, now_ms: int
+    active: Sequence[tuple[str, int]],
+    lists: Lists,
+    partition: int,
+    topic: str,
+    now_ms: int,
+    *,
+    version: str = BASE_RANKER,
 ) -> list[Recommendation]:
     """Return the lists of users, identified by the event that caused them; empty lists are left out.
 
@@ -376,13 +398,15 @@ def recommendations(
         Where these events lie.
     now_ms
         Event time of the partition, epoch milliseconds.
+    version
+        The ranker that made them.
     """
     return [
         Recommendation(
             id=recommendation_id(partition, offset),
             subject=subject,
             event_time=now_ms,
-            model_version=RANKER,
+            model_version=version,
             source=Origin("users", "cooccurrence", topic, partition, offset),
             items=list_items(lists, index),
             user_id=subject[2:] if subject.startswith("u:") else None,

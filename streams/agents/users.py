@@ -3,6 +3,7 @@
 from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from online_models.evaluation.live_lists import LiveLists
 from online_models.events import TOUCH_KINDS, EventBatch, Int64s, Reject, hash_ids
 from online_models.items.histories import Histories
 from online_models.items.pairs import PairBatch, item_partitions
+from online_models.items.rank_examples import examples_of
 from online_models.items.recommender import Lists, Recommender
 from online_models.winback.outcomes import OutcomeBatch
 from online_models.winback.settings import NONE
@@ -27,6 +29,7 @@ from streams.engine.handler import Output, Record, Row
 from streams.schemas import Origin
 
 _EXAMPLES_PER_RECORD = 2_000
+_SETS_PER_RECORD = 100
 
 
 class UsersTopics(NamedTuple):
@@ -36,6 +39,7 @@ class UsersTopics(NamedTuple):
     dead_letters: str
     item_pairs: str
     examples: str
+    rank_examples: str
     scores: str
     alerts: str
     interventions: str
@@ -109,6 +113,7 @@ class UsersHandler:
         return [
             *self._letters(records, rejects, effects, decoded.index),
             *self._follow(effects, records[-1].offset),
+            *self._rank_examples(effects),
             *self._lists(effects),
         ]
 
@@ -250,6 +255,15 @@ class UsersHandler:
             for at in range(0, len(examples), _EXAMPLES_PER_RECORD)
         ]
 
+    def _rank_examples(self, effects: UserEffects) -> list[Output]:
+        """Return sampled touches with what would have been offered before them, as far as is known here."""
+        if effects.contexts is None or not len(self._broadcast.table):
+            return []
+        found = examples_of(effects.contexts, self._recommender, self._broadcast.table)
+        bounds = [*range(0, len(found), _SETS_PER_RECORD), len(found)]
+        packed = [found.take(first, last).pack() for first, last in pairwise(bounds)]
+        return [Output(self._topics.rank_examples, 0, None, value) for value in packed]
+
     def _keyed(self, topic: str, pairs: Sequence[tuple[bytes, bytes]]) -> list[Output]:
         self._report.outputs(topic, len(pairs))
         return [Output(topic, self._partition, key, value) for key, value in pairs]
@@ -259,10 +273,16 @@ class UsersHandler:
         if not effects.active or not len(self._broadcast.table):
             return []
         subjects = [subject for subject, _ in effects.active]
+        version = self._broadcast.ranker_version
         histories = self.store.histories(subjects)
         lists = self._recommend(histories)
         found = documents.recommendations(
-            effects.active, lists, self._partition, self._topics.events, self.store.clock.now_ms
+            effects.active,
+            lists,
+            self._partition,
+            self._topics.events,
+            self.store.clock.now_ms,
+            version=version,
         )
         self._live.published(
             subjects,
@@ -274,6 +294,7 @@ class UsersHandler:
         return self._keyed(self._topics.recommendations, encode.encode_recommendations(found))
 
     def _recommend(self, histories: Histories) -> Lists:
+        self._recommender.ranker = self._broadcast.ranker
         return self._recommender.recommend(
             histories, self._broadcast.table, self.store.clock.now_ms, self._length
         )

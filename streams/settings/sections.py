@@ -241,7 +241,7 @@ class State(Section):
     )
     max_users: int = setting(
         1_000_000,
-        "Users of a partition; beyond, the longest idle ones are forgotten. 0.9 kB each, 1.6 active.",
+        "Users of a partition; beyond, the longest idle ones are forgotten. 1.6 kB each, 2.3 active.",
         at_least=1,
     )
     max_items: int = setting(
@@ -356,6 +356,11 @@ class Recommendations(Section):
     publish_interval: timedelta = period(
         "1m",
         "Event time after which a changed item row is published anyway.",
+    )
+    ranker_examples_per_second: float = setting(
+        20.0,
+        "Touches a second, over all partitions, that the ranker learns from: a uniform sample.",
+        at_least=0.0,
     )
     repurchase_window: timedelta = period("30d", "Bought items stay out of lists for it.", at_least="0")
 

@@ -33,7 +33,9 @@ from tests.online_models.churn.workload import (
 from tests.online_models.winback.test_bandit import outcome_of
 from tests.streams.agents.test_items import SETTINGS
 
-TOPICS = UsersTopics("events", "dlq", "pairs", "examples", "scores", "alerts", "interventions", "lists")
+TOPICS = UsersTopics(
+    "events", "dlq", "pairs", "examples", "rank-examples", "scores", "alerts", "interventions", "lists"
+)
 
 
 class Shop:
