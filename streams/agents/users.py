@@ -21,7 +21,7 @@ from online_models.items.recommender import Lists, Recommender
 from online_models.winback.outcomes import OutcomeBatch
 from online_models.winback.settings import NONE
 from streams import encode
-from streams.agents import documents
+from streams.agents import documents, interventions
 from streams.agents.broadcast import Broadcast
 from streams.agents.report import Report
 from streams.decode import Decoder
@@ -222,8 +222,8 @@ class UsersHandler:
         treated = [one.subject for one in effects.decisions if one.action != NONE]
         lists = documents.lists_by_subject(treated, self._recommend(self.store.histories(treated)))
         found = [
-            *documents.outcomes(effects.outcomes, origin, horizon_ms),
-            *documents.decisions(effects.decisions, lists, origin, horizon_ms),
+            *interventions.outcomes(effects.outcomes, origin, horizon_ms),
+            *interventions.decisions(effects.decisions, lists, origin, horizon_ms),
         ]
         batch = OutcomeBatch.of(effects.outcomes)
         examples = [Output(self._topics.examples, 0, None, batch.pack())] if len(batch) else []
