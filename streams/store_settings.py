@@ -1,5 +1,7 @@
 """Settings of the stores out of the settings of a worker: the one place where the two meet."""
 
+from dataclasses import replace
+
 from online_models.churn.quiet_hours import QuietHours
 from online_models.churn.settings import AlertSettings, UserSettings
 from online_models.churn.trainer import TrainerSettings
@@ -24,6 +26,7 @@ def user_settings(settings: Settings, partitions: int) -> UserSettings:
         session_gap_ms=milliseconds(events.session_gap),
         recent_items=events.recent_items,
         pair_distance=settings.recommendations.pair_distance,
+        contexts_per_second=settings.recommendations.ranker_examples_per_second / partitions,
         state_ttl_ms=milliseconds(state.state_ttl),
         max_users=state.max_users,
         dedupe_max_ids=state.dedupe_max_ids,
@@ -91,7 +94,8 @@ def policy_settings(settings: Settings) -> PolicySettings:
 def pipeline_settings(settings: Settings) -> PipelineSettings:
     """Return the settings of all stores in one process."""
     return PipelineSettings(
-        users=user_settings(settings, partitions=1),
+        # What runs in one process learns from every touch.
+        users=replace(user_settings(settings, partitions=1), contexts_per_second=None),
         items=cooccurrence_settings(settings),
         trainer=trainer_settings(settings),
         policy=policy_settings(settings),

@@ -111,8 +111,8 @@ class Checker:
 
     def explain(self, row: Rows, now_ms: int, scorer: ChurnScorer) -> tuple[Reason, ...]:
         """Return what speaks for the leaving of one user, given as (1,) rows, the strongest first."""
-        x = features(row, now_ms, self.settings)[0]
-        return reasons_for(row[0], x, scorer.contributions(x), self.settings.alerts.reasons, now_ms)
+        x = features(row, now_ms, self.settings)
+        return reasons_for(row[0], x[0], scorer.contributions(x)[0], self.settings.alerts.reasons, now_ms)
 
     def _alert(  # noqa: PLR0917  # the columns of one user
         self,
@@ -124,7 +124,7 @@ class Checker:
         now_ms: int,
         scorer: ChurnScorer,
     ) -> ChurnAlert:
-        contributions = scorer.contributions(x)
+        contributions = scorer.contributions(x[None, :])[0]
         return ChurnAlert(
             subject=subject,
             at_ms=now_ms,

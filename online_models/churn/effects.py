@@ -10,6 +10,7 @@ import numpy as np
 from online_models.churn.alerts import ChurnAlert, WithheldReason
 from online_models.churn.labels import ExampleBatch
 from online_models.events import Int64s, Reject
+from online_models.items.histories import TouchContexts
 from online_models.items.pairs import PairBatch
 from online_models.value.daily import Profile
 from online_models.value.retention import RetentionBoard
@@ -91,6 +92,8 @@ class UserEffects:
         Pairs of user and offset of the last event that touched an item, in the order of these offsets.
     forgotten
         Users to be forgotten everywhere, in log order.
+    contexts
+        Sampled touches with what came before them, numbered through all of `pairs`; None without one.
     withheld
         How many alerts were not sent, by reason.
     decisions, outcomes
@@ -113,6 +116,7 @@ class UserEffects:
     outcomes: list[Outcome]
     profiles: list[Profile]
     boards: list[RetentionBoard]
+    contexts: TouchContexts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +180,20 @@ class Collected:
         self.alerts: list[ChurnAlert] = []
         self.active: dict[str, int] = {}
         self.forgotten: list[Forgotten] = []
+        self._touches = 0
+        self._contexts: list[tuple[int, TouchContexts]] = []
         self.withheld: Counter[WithheldReason] = Counter()
         self.decisions: list[Decision] = []
         self.outcomes: list[Outcome] = []
         self.profiles: list[Profile] = []
         self.boards: list[RetentionBoard] = []
+
+    def note_touches(self, pairs: PairBatch, contexts: TouchContexts | None) -> None:
+        """Note touches, and the sampled ones with their contexts."""
+        self.pairs.append(pairs)
+        if contexts is not None and len(contexts):
+            self._contexts.append((self._touches, contexts))
+        self._touches += pairs.touch_item.size
 
     def note_active(self, subject: str, offset: int) -> None:
         """Note that a user touched items in the event at an offset."""
@@ -211,6 +224,7 @@ class Collected:
             alerts=self.alerts,
             active=list(self.active.items()),
             forgotten=self.forgotten,
+            contexts=TouchContexts.concat(self._contexts),
             withheld=self.withheld,
             decisions=self.decisions,
             outcomes=self.outcomes,

@@ -25,6 +25,8 @@ from online_models.clock import NEVER, PartitionClock
 from online_models.errors import CorruptStateError, blame
 from online_models.events import EVENT_NAMES, EventBatch, Int64s, hash_id
 from online_models.items.histories import Histories
+from online_models.items.own_items import OwnItems
+from online_models.items.sampling import TouchSampler
 from online_models.journal import Journal
 from online_models.row_format import SCHEMA_ROWS
 from online_models.table import Table
@@ -66,6 +68,7 @@ class UserStore:
         self._desk = WinbackDesk(settings)
         self._looked_ms = 0
         self._schedule = Schedule(settings, self._table.rows.size)
+        self._sampler = TouchSampler(settings.contexts_per_second)
         self._journal = Journal()
         self._clock_dirty = False
 
@@ -178,6 +181,7 @@ class UserStore:
             session_length=touched,
             bought=rows["bought"].copy(),
             bought_ms=rows["bought_ms"].copy(),
+            own=OwnItems(rows["own"].copy(), rows["own_count"].copy(), rows["own_s"].copy()),
         )
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
@@ -193,6 +197,7 @@ class UserStore:
                 "alerts": self._checker.policy.sent,
                 "winback": self._desk.budget_state(),
                 "looked_ms": self._looked_ms,
+                "touch_sample": self._sampler.state(),
             }
             changed.append((CLOCK_ROW, snapshots.pack("users-clock", 1, state)))
         return self._journal.seal(changed)
@@ -248,6 +253,8 @@ class UserStore:
             self._looked_ms = operator.index(state.get("looked_ms", 0))
             if "winback" in state:
                 self._desk.restore_budget(state["winback"])
+            # Releases before the ranker learned kept no sample.
+            self._sampler.restore(state.get("touch_sample", [0, 0, 0, 0]))
 
     def _admit(self, events: EventBatch, start: int, stop: int, found: Collected) -> None:
         cut = slice(start, stop)
@@ -281,7 +288,9 @@ class UserStore:
             self._looked_ms = 0  # the first users of all, or after everyone had gone
         unique, group = np.unique(numbers, return_inverse=True)
         rows = self._table.rows[unique]
-        applied = apply_events(rows, group, events, index, self.settings, self.clock.next_tick_ms)
+        applied = apply_events(
+            rows, group, events, index, self.settings, self.clock.next_tick_ms, self._sampler
+        )
         self._table.rows[unique] = rows
         self._table.touch(unique)
         keys = [self._table.key_of(number) for number in unique.tolist()]
@@ -292,7 +301,7 @@ class UserStore:
             )
         self._plan(unique)
         if applied.pairs is not None:
-            found.pairs.append(applied.pairs)
+            found.note_touches(applied.pairs, applied.contexts)
         for event in applied.touching.tolist():
             found.note_active(events.subject[event], int(events.offset[event]))
 

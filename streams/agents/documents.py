@@ -1,7 +1,7 @@
 """Results of `online_models` as documents of `streams.schemas`, and back."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -15,33 +15,24 @@ from online_models.errors import CorruptStateError
 from online_models.events import Floats, hash_id
 from online_models.items.cooccurrence import ItemView
 from online_models.items.neighbours import NeighbourRow
+from online_models.items.rank_trainer import PublishedRanker
 from online_models.items.recommender import Lists
-from online_models.value.daily import Profile
-from online_models.value.retention import RetentionBoard as Board
-from online_models.winback.bandit import SNAPSHOT_VERSION as WINBACK_VERSION
-from online_models.winback.bandit import BanditPolicy
-from online_models.winback.context import CONTEXT_NAMES
-from online_models.winback.outcomes import Decision, Outcome
 from streams.encode import check_id, recommendation_id, sealed
 from streams.schemas import (
     ChurnAlert,
     ChurnScore,
-    CustomerProfile,
-    Intervention,
-    InterventionOutcome,
     ItemNeighbours,
     ModelSnapshot,
     Origin,
     Partner,
     Recommendation,
     RecommendedItem,
-    RetentionBoard,
-    RetentionCohort,
     UserAlert,
     UserRisk,
 )
 
-RANKER: Final = "base-1"
+RANKER: Final = "ranker"
+BASE_RANKER: Final = "base-1"
 """Name of the ranker with fixed weights."""
 
 _DIGITS: Final = 5
@@ -195,6 +186,20 @@ def model_snapshot(scorer: ChurnScorer, latest_ms: int) -> ModelSnapshot:
     )
 
 
+def ranker_snapshot(published: PublishedRanker) -> ModelSnapshot:
+    """Return a ranker as it is broadcast: plain numbers."""
+    return sealed(
+        ModelSnapshot(
+            model=RANKER,
+            model_version=f"{RANKER}-{published.version}",
+            event_time=published.latest_ms,
+            examples=published.sets,
+            format=SNAPSHOT_VERSION,
+            state={"ranker": published.ranker.to_snapshot(), "card": dict(published.card)},
+        )
+    )
+
+
 def short(values: Floats) -> Floats:
     """Round to the digits that matter: broadcast rows are read by every worker.
 
@@ -272,133 +277,6 @@ def alerts(found: Sequence[Alert], origin: Origin, horizon_ms: int) -> list[Chur
     ]
 
 
-def decisions(
-    found: Sequence[Decision], lists: Mapping[str, list[RecommendedItem]], origin: Origin, horizon_ms: int
-) -> list[Intervention]:
-    """Return win-back decisions, in the order they were made, with what to recommend to whom."""
-    return [
-        _intervention(decision, origin, horizon_ms, lists.get(decision.subject, []), None)
-        for decision in found
-    ]
-
-
-def outcomes(found: Sequence[Outcome], origin: Origin, horizon_ms: int) -> list[Intervention]:
-    """Return decisions whose outcome is final, with it."""
-    return [
-        _intervention(
-            one.decision,
-            origin,
-            horizon_ms,
-            [],
-            InterventionOutcome(
-                event_time=one.matured_ms,
-                returned=one.back_ms > 0,
-                spend=round(one.spend, 2),
-                returned_at=one.back_ms or None,
-                opened=one.opened_ms > 0,
-                redeemed=one.redeemed_ms > 0,
-            ),
-        )
-        for one in found
-    ]
-
-
-def _intervention(
-    decision: Decision,
-    origin: Origin,
-    horizon_ms: int,
-    items: list[RecommendedItem],
-    outcome: InterventionOutcome | None,
-) -> Intervention:
-    return Intervention(
-        id=check_id(decision.subject, decision.at_ms),
-        subject=decision.subject,
-        user_id=decision.subject[2:],
-        event_time=decision.at_ms,
-        model_version=winback_version(decision.version),
-        source=origin,
-        action=decision.action,
-        propensity=decision.propensity,
-        holdout=decision.holdout,
-        cost=decision.cost,
-        horizon_ms=horizon_ms,
-        context=dict(zip(CONTEXT_NAMES, decision.context, strict=True)),
-        items=items,
-        outcome=outcome,
-    )
-
-
-def customers(found: Sequence[Profile], origin: Origin) -> list[CustomerProfile]:
-    """Return the last profile of each customer: the topic keeps no other."""
-    last = {profile.subject: profile for profile in found}
-    return [
-        CustomerProfile(
-            id=check_id(profile.subject, profile.at_ms),
-            subject=profile.subject,
-            user_id=profile.subject[2:],
-            event_time=profile.at_ms,
-            source=origin,
-            stage=profile.stage,
-            segment=profile.segment,
-            recency=profile.recency,
-            frequency=profile.frequency,
-            monetary=profile.monetary,
-            purchases=profile.purchases,
-            spend=round(profile.spend, 2),
-            last_event=profile.last_ms,
-            expected_value=round(profile.expected_value, 2),
-        )
-        for profile in last.values()
-    ]
-
-
-def boards(found: Sequence[Board], origin: Origin, horizon_ms: int) -> list[RetentionBoard]:
-    """Return the retention boards of a partition."""
-    return [
-        RetentionBoard(
-            id=f"{origin.partition}@{board.at_ms}",
-            event_time=board.at_ms,
-            source=origin,
-            horizon_ms=horizon_ms,
-            users=board.users,
-            daily=board.daily,
-            weekly=board.weekly,
-            monthly=board.monthly,
-            fresh=board.fresh,
-            at_stake=board.at_stake,
-            churned=board.churned,
-            stages=board.stages,
-            segments=board.segments,
-            expected_value=round(board.expected_value, 2),
-            cohorts=[RetentionCohort(one.week_ms, one.size, one.active) for one in board.cohorts],
-        )
-        for board in found
-    ]
-
-
-def winback_version(version: int) -> str:
-    """Return the name of a bandit; 0 believes nothing.
-
-    >>> winback_version(12)
-    'winback-12'
-    """
-    return f"winback-{version}"
-
-
-def winback_snapshot(policy: BanditPolicy, latest_ms: int) -> ModelSnapshot:
-    """Return a bandit as it is broadcast, and the time of the latest outcome it has learned."""
-    return sealed(
-        ModelSnapshot(
-            model="winback",
-            model_version=winback_version(policy.version),
-            event_time=latest_ms,
-            examples=int(policy.card.get("outcomes", 0)),
-            format=WINBACK_VERSION,
-            state={"policy": policy.to_snapshot()},
-        )
-    )
-
-
 def lists_by_subject(subjects: Sequence[str], lists: Lists) -> dict[str, list[RecommendedItem]]:
     """Return the first items of the lists of users."""
     return {subject: list_items(lists, index)[:_SENT_ITEMS] for index, subject in enumerate(subjects)}
@@ -415,7 +293,13 @@ def list_items(lists: Lists, index: int) -> list[RecommendedItem]:
 
 
 def recommendations(
-    active: Sequence[tuple[str, int]], lists: Lists, partition: int, topic: str, now_ms: int
+    active: Sequence[tuple[str, int]],
+    lists: Lists,
+    partition: int,
+    topic: str,
+    now_ms: int,
+    *,
+    version: str = BASE_RANKER,
 ) -> list[Recommendation]:
     """Return the lists of users, identified by the event that caused them; empty lists are left out.
 
@@ -429,13 +313,15 @@ def recommendations(
         Where these events lie.
     now_ms
         Event time of the partition, epoch milliseconds.
+    version
+        The ranker that made them.
     """
     return [
         Recommendation(
             id=recommendation_id(partition, offset),
             subject=subject,
             event_time=now_ms,
-            model_version=RANKER,
+            model_version=version,
             source=Origin("users", "cooccurrence", topic, partition, offset),
             items=list_items(lists, index),
             user_id=subject[2:] if subject.startswith("u:") else None,

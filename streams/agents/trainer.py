@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from online_models.churn.labels import ExampleBatch
 from online_models.churn.trainer import TrainerSettings, TrainerStore
 from online_models.winback.outcomes import OutcomeBatch
-from streams.agents import documents
+from streams.agents import documents, interventions
 from streams.agents.internal import unpack_all
 from streams.agents.report import Report
 from streams.encode import encode_snapshot
@@ -82,7 +82,7 @@ class TrainerHandler:
         return [
             row
             for policy in published[-1:]
-            for row in self._snapshot(documents.winback_snapshot(policy, latest_ms), ready=True)
+            for row in self._snapshot(interventions.winback_snapshot(policy, latest_ms), ready=True)
         ]
 
     def _snapshot(self, snapshot: ModelSnapshot, *, ready: bool) -> list[Output]:

@@ -3,6 +3,7 @@
 from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,11 +16,12 @@ from online_models.evaluation.live_lists import LiveLists
 from online_models.events import TOUCH_KINDS, EventBatch, Int64s, Reject, hash_ids
 from online_models.items.histories import Histories
 from online_models.items.pairs import PairBatch, item_partitions
+from online_models.items.rank_examples import examples_of
 from online_models.items.recommender import Lists, Recommender
 from online_models.winback.outcomes import OutcomeBatch
 from online_models.winback.settings import NONE
 from streams import encode
-from streams.agents import documents
+from streams.agents import customers, documents, interventions
 from streams.agents.broadcast import Broadcast
 from streams.agents.report import Report
 from streams.decode import Decoder
@@ -27,6 +29,7 @@ from streams.engine.handler import Output, Record, Row
 from streams.schemas import Origin
 
 _EXAMPLES_PER_RECORD = 2_000
+_SETS_PER_RECORD = 100
 
 
 class UsersTopics(NamedTuple):
@@ -36,6 +39,7 @@ class UsersTopics(NamedTuple):
     dead_letters: str
     item_pairs: str
     examples: str
+    rank_examples: str
     scores: str
     alerts: str
     interventions: str
@@ -111,6 +115,7 @@ class UsersHandler:
         return [
             *self._letters(records, rejects, effects, decoded.index),
             *self._follow(effects, records[-1].offset),
+            *self._rank_examples(effects),
             *self._lists(effects),
         ]
 
@@ -219,14 +224,12 @@ class UsersHandler:
             if place >= gone_before.get(profile.subject, 0)
         ]
         published = {one.subject: None for one in effects.forgotten if one.published}
-        boards = documents.boards(effects.boards, origin, self.store.settings.horizon_ms)
+        boards = customers.boards(effects.boards, origin, self.store.settings.horizon_ms)
         if effects.boards:
             self._report.board(self._partition, effects.boards[-1])
         return [
             *(Output(self._topics.profiles, self._partition, s.encode(), None) for s in published),
-            *self._keyed(
-                self._topics.profiles, encode.encode_profiles(documents.customers(profiles, origin))
-            ),
+            *self._keyed(self._topics.profiles, encode.encode_profiles(customers.profiles(profiles, origin))),
             *self._keyed(self._topics.retention, encode.encode_boards(boards)),
         ]
 
@@ -241,8 +244,8 @@ class UsersHandler:
         treated = [one.subject for one in effects.decisions if one.action != NONE]
         lists = documents.lists_by_subject(treated, self._recommend(self.store.histories(treated)))
         found = [
-            *documents.outcomes(effects.outcomes, origin, horizon_ms),
-            *documents.decisions(effects.decisions, lists, origin, horizon_ms),
+            *interventions.outcomes(effects.outcomes, origin, horizon_ms),
+            *interventions.decisions(effects.decisions, lists, origin, horizon_ms),
         ]
         batch = OutcomeBatch.of(effects.outcomes)
         examples = [Output(self._topics.examples, 0, None, batch.pack())] if len(batch) else []
@@ -274,6 +277,15 @@ class UsersHandler:
             for at in range(0, len(examples), _EXAMPLES_PER_RECORD)
         ]
 
+    def _rank_examples(self, effects: UserEffects) -> list[Output]:
+        """Return sampled touches with what would have been offered before them, as far as is known here."""
+        if effects.contexts is None or not len(self._broadcast.table):
+            return []
+        found = examples_of(effects.contexts, self._recommender, self._broadcast.table)
+        bounds = [*range(0, len(found), _SETS_PER_RECORD), len(found)]
+        packed = [found.take(first, last).pack() for first, last in pairwise(bounds)]
+        return [Output(self._topics.rank_examples, 0, None, value) for value in packed]
+
     def _keyed(self, topic: str, pairs: Sequence[tuple[bytes, bytes]]) -> list[Output]:
         self._report.outputs(topic, len(pairs))
         return [Output(topic, self._partition, key, value) for key, value in pairs]
@@ -283,10 +295,16 @@ class UsersHandler:
         if not effects.active or not len(self._broadcast.table):
             return []
         subjects = [subject for subject, _ in effects.active]
+        version = self._broadcast.ranker_version
         histories = self.store.histories(subjects)
         lists = self._recommend(histories)
         found = documents.recommendations(
-            effects.active, lists, self._partition, self._topics.events, self.store.clock.now_ms
+            effects.active,
+            lists,
+            self._partition,
+            self._topics.events,
+            self.store.clock.now_ms,
+            version=version,
         )
         self._live.published(
             subjects,
@@ -298,6 +316,7 @@ class UsersHandler:
         return self._keyed(self._topics.recommendations, encode.encode_recommendations(found))
 
     def _recommend(self, histories: Histories) -> Lists:
+        self._recommender.ranker = self._broadcast.ranker
         return self._recommender.recommend(
             histories, self._broadcast.table, self.store.clock.now_ms, self._length
         )

@@ -9,6 +9,7 @@ from streams.schemas import (
     Alive,
     Index,
     ItemProfile,
+    LiveSample,
     ModelCard,
     Readiness,
     Refusal,
@@ -32,7 +33,7 @@ class _Path(NamedTuple):
 
 _MISSING: Final = (400, 404, 503)
 _PATHS: Final = {
-    "/": _Path("index", "What can be asked", Index),
+    "/": _Path("index", "What can be asked; a browser gets the console", Index),
     "/metrics": _Path("metrics", "Everything measured, for Prometheus", None),
     "/health/live": _Path("live", "Whether the event loop runs", Alive),
     "/health/ready": _Path("ready", "Whether everything is restored and read", Readiness),
@@ -46,8 +47,12 @@ _PATHS: Final = {
     ),
     "/v1/model": _Path("model", "The churn model that users are scored with", ModelCard, refusals=(404,)),
     "/v1/status": _Path("status", "Partitions, positions, counters, workers", WorkerStatus),
+    "/v1/live": _Path("liveSample", "What all workers are doing now", LiveSample),
+    "/v1/stream": _Path("stream", "Samples, alerts and models as they come, without end", None),
     "/v1/openapi.json": _Path("openapi", "This document", None),
 }
+
+_TEXTS: Final = {"/metrics": "text/plain", "/v1/stream": "text/event-stream"}
 
 _REFUSALS: Final = {
     400: "The id is empty or too long",
@@ -112,10 +117,13 @@ def _operation(name: str, path: _Path, *, token: bool) -> dict[str, Any]:
 
 
 def _content(name: str, path: _Path) -> dict[str, Any]:
-    if name == "/metrics":
-        return {"text/plain": {"schema": {"type": "string"}}}
+    if name in _TEXTS:
+        return {_TEXTS[name]: {"schema": {"type": "string"}}}
     if path.answer is None:
         return {"application/json": {"schema": {"type": "object"}}}
+    if path.answer is Index:
+        html = {"text/html": {"schema": {"type": "string"}}}
+        return {"application/json": {"schema": _reference(path.answer)}} | html
     return {"application/json": {"schema": _reference(path.answer)}}
 
 

@@ -1,6 +1,7 @@
 """Finds whoever owns a user or an item: this worker, or another one that is asked over HTTP."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -96,19 +97,13 @@ class Owners:
 
     async def _ask(self, other: WorkerAnnouncement, path: str) -> Answer | list[int]:
         """Return the other worker's answer, or the partitions it has looked into in vain."""
-        headers = {FORWARDED: "1"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
-        url = URL(other.url.rstrip("/") + path, encoded=True)
-        try:
-            async with self.session.get(url, headers=headers, timeout=_TIMEOUT) as response:
-                body = await _whole(response.content)
-                if response.status == HTTPStatus.OK:
-                    return Answer(HTTPStatus.OK, body)
-                if response.status == HTTPStatus.NOT_FOUND:
-                    return msgspec.json.decode(body, type=Refusal).looked_into
-                log.warning("worker %s answers a lookup with %d", other.instance, response.status)
-        except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError, ValueError) as error:
-            # Only its kind: the message may hold the address, and in it an id.
-            log.info("worker %s does not answer a lookup: %s", other.instance, type(error).__name__)
+        answer = await fetch(self.session, other, path, token=self.token, patience=_TIMEOUT)
+        if answer is None or answer.status == HTTPStatus.OK:
+            return answer or []
+        if answer.status == HTTPStatus.NOT_FOUND:
+            with contextlib.suppress(msgspec.DecodeError):
+                return msgspec.json.decode(answer.body, type=Refusal).looked_into
+        log.warning("worker %s answers a lookup with %d", other.instance, answer.status)
         return []
 
     def _nobody(self, agent: str, key: str, looked_into: set[int]) -> Answer:
@@ -120,6 +115,40 @@ class Owners:
             "not found in the partitions that can be read now; try again",
             waiting_for=[f"{agent}[{number}]" for number in missing],
         )
+
+
+async def fetch(
+    session: aiohttp.ClientSession,
+    other: WorkerAnnouncement,
+    path: str,
+    *,
+    token: str,
+    patience: aiohttp.ClientTimeout,
+) -> Answer | None:
+    """Ask another worker something that it answers from memory; None where no answer comes.
+
+    Parameters
+    ----------
+    session
+        Asks.
+    other
+        Who is asked.
+    path
+        Encoded path and query.
+    token
+        What it is shown, "" for nothing.
+    patience
+        How long it may take.
+    """
+    headers = {FORWARDED: "1"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    url = URL(other.url.rstrip("/") + path, encoded=True)
+    try:
+        async with session.get(url, headers=headers, timeout=patience) as response:
+            return Answer(HTTPStatus(response.status), await _whole(response.content))
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        # Only its kind: the message may hold the address, and in it an id.
+        log.info("worker %s does not answer a lookup: %s", other.instance, type(error).__name__)
+        return None
 
 
 _NAMES: Final = {"users": "user", "items": "item"}

@@ -9,12 +9,13 @@ import msgspec
 from aiohttp import web
 
 from streams.announce import Directory
+from streams.api.console import Console
 from streams.api.guard import RETRY_AFTER_S
+from streams.api.live import PATH, counters, take_standing
 from streams.api.openapi import document
 from streams.api.owners import FORWARDED, Answer, Owners, lookup_path
 from streams.api.worker import ApiWorker, Local
-from streams.metrics import Held, Metrics, table
-from streams.schemas import Counters, ModelCard, ModelSnapshot, PartitionStatus, WorkerStatus
+from streams.schemas import ModelCard, ModelSnapshot, PartitionStatus, WorkerStatus
 from streams.schemas.fields import MAX_ID, MAX_SUBJECT
 
 _SUBJECT: Final = ("u:", "a:")
@@ -28,12 +29,15 @@ class Routes:
     ----------
     worker, local, owners, directory
         What the answers come from.
+    console
+        The page for people.
     """
 
     worker: ApiWorker
     local: Local
     owners: Owners
     directory: Directory
+    console: Console
 
     def table(self) -> list[web.RouteDef]:
         """Return every route."""
@@ -48,17 +52,24 @@ class Routes:
             web.get("/v1/items/{id:.+}", self.item),
             web.get("/v1/model", self.model),
             web.get("/v1/status", self.status),
+            web.get(PATH, self.live_sample),
+            web.get("/v1/stream", self.console.stream),
             web.get("/v1/openapi.json", self.openapi),
+            web.get("/console/{name:.+}", self.console.asset),
         ]
 
-    async def index(self, _: web.Request) -> web.Response:
-        """List what can be asked."""
-        paths = [route.path for route in self.table() if route.path != "/"]
+    async def index(self, request: web.Request) -> web.Response:
+        """Show the console to a browser, and list what can be asked to everybody else."""
+        if "text/html" in request.headers.get("Accept", ""):
+            return self.console.page()
+        paths = [
+            route.path for route in self.table() if route.path.startswith(("/v1", "/metrics", "/health"))
+        ]
         return _json({"service": "keepstream", "version": version("keepstream"), "paths": paths})
 
     async def metrics(self, _: web.Request) -> web.Response:
         """Answer Prometheus."""
-        self._take_standing()
+        take_standing(self.worker, self.local)
         return web.Response(
             body=self.worker.metrics.render(),
             headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
@@ -108,10 +119,15 @@ class Routes:
                 ready=not missing,
                 waiting_for=missing,
                 partitions=partitions,
-                counters=_counters(self.worker.metrics),
+                counters=counters(self.worker.metrics),
                 workers=self.directory.workers(),
             )
         )
+
+    async def live_sample(self, request: web.Request) -> web.Response:
+        """Answer with what all workers are doing now; another worker is answered for this one alone."""
+        live = self.console.live
+        return _json(live.own() if FORWARDED in request.headers else await live.shop())
 
     async def openapi(self, _: web.Request) -> web.Response:
         """Answer with the description of all of this."""
@@ -121,17 +137,6 @@ class Routes:
         if FORWARDED in request.headers:
             return _respond(self.owners.ask_here(agent, key))
         return _respond(await self.owners.find(agent, key, path=lookup_path(agent, key)))
-
-    def _take_standing(self) -> None:
-        membership = self.worker.runtime.membership
-        self.worker.metrics.standing(
-            membership.generation if membership else 0,
-            [
-                Held(agent, held.source, held.opened, max(0, held.fetch_next - held.position))
-                for agent, held in self.local.held()
-            ],
-            ready=not self.local.missing(),
-        )
 
 
 def model_card(snapshot: ModelSnapshot, newest_version: str) -> ModelCard:
@@ -156,22 +161,6 @@ def _id(request: web.Request, longest: int) -> str:
     if not 0 < len(key) <= longest:
         raise web.HTTPBadRequest(text=f"an id has 1 to {longest} characters")
     return key
-
-
-def _counters(metrics: Metrics) -> Counters:
-    return Counters(
-        accepted=int(metrics.value(table.EVENTS_ACCEPTED.name)),
-        duplicates=int(metrics.value(table.EVENTS_DUPLICATE.name)),
-        scores=int(metrics.value(table.SCORES.name)),
-        lists=int(metrics.value(table.LISTS.name)),
-        checkpoints=int(metrics.value(table.CHECKPOINTS.name)),
-        rejected=_by_label(metrics, table.EVENTS_REJECTED),
-        alerts=_by_label(metrics, table.ALERTS),
-    )
-
-
-def _by_label(metrics: Metrics, metric: table.Metric) -> dict[str, int]:
-    return {labels[0]: int(value) for labels, value in metrics.values(metric) if value}
 
 
 def _respond(answer: Answer) -> web.Response:

@@ -14,7 +14,9 @@ from aiohttp import web
 from online_models.errors import KeepstreamError
 from streams import clients
 from streams.announce import Announcer, Directory
+from streams.api.console import Console
 from streams.api.guard import Guard
+from streams.api.live import Live
 from streams.api.owners import Owners
 from streams.api.routes import Routes
 from streams.api.worker import ApiWorker, Local, sources
@@ -74,11 +76,15 @@ class Server:
         owners = Owners(
             self._local, self._directory, partitions, self._session, settings.http.api_token.reveal()
         )
-        routes = Routes(self._worker, self._local, owners, self._directory)
+        live = Live(self._worker, self._local, self._directory, self._session, owners.token)
+        console = Console(live, settings)
+        routes = Routes(self._worker, self._local, owners, self._directory, console)
         app = web.Application(
             middlewares=[Guard(settings.http, self._worker.metrics).middleware], client_max_size=_MAX_BODY
         )
         app.add_routes(routes.table())
+        app.on_startup.append(console.start)
+        app.on_shutdown.append(console.stop)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
         await self._runner.setup()
         listening = await self._listen(self._runner)

@@ -27,7 +27,7 @@ from streams.metrics import table
 from streams.settings import Settings
 from streams.sources.stop import Stop
 
-_TALL: Final = 33
+_TALL: Final = 34
 """Lines of a terminal on which the whole screen fits."""
 _LOOK_S: Final = 0.2
 _FRAMES: Final = 5
@@ -72,6 +72,7 @@ class Demo:
             url = self._wait_for_worker(settings, worker)
             if not url:
                 return 130
+            self._say(f"the console is at {url}/")
             gauges, outputs = Gauges(url), Outputs(settings)
             feeder = self._feeder(settings)
             for thread in (gauges, outputs, feeder):
@@ -191,6 +192,7 @@ def _hints(settings: Settings, url: str) -> list[str]:
     reach = f"--bootstrap-servers {settings.broker.bootstrap_servers}"
     return [
         f"A day passes in a second; silent for {HORIZON_DAYS} days means gone. Ctrl-C ends with a summary.",
+        f"Console:   {url}/",
         f"Elsewhere: keepstream user user-000001 {reach}",
         f"           keepstream tail alerts {reach}",
         f"           curl {url}/v1/status",

@@ -304,8 +304,14 @@ class Metrics(Observer, Report):
         for metric in (table.EVENT_TIME_LAG, table.DEDUPE_IDS):
             self._keep(metric, {state[1:] for state in states if state[0] == "users"})
         if "trainer" not in assigned:
-            for metric in (table.MODEL_QUALITY, *table.WINBACK):
+            for metric in table.WINBACK:
                 self._series[metric].clear()
+        learning = {"ranker": "ranker" in assigned}
+        qualities = {labels for labels, _ in self.values(table.MODEL_QUALITY)}
+        self._keep(
+            table.MODEL_QUALITY,
+            {labels for labels in qualities if learning.get(labels[0], "trainer" in assigned)},
+        )
         for one in held:
             labels = (one.source.topic, str(one.source.partition))
             unfetched = self._unfetched.get(one.source, 0)

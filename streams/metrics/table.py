@@ -11,7 +11,7 @@ Kind = Literal["counter", "gauge", "histogram"]
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _LONG_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0)
 _BYTES: Final = tuple(float(4**n * 1024) for n in range(9))
-_AGENTS: Final = ("users", "items", "trainer")
+_AGENTS: Final = ("users", "items", "trainer", "ranker")
 _RECORDS: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0)
 
 

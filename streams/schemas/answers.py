@@ -120,6 +120,32 @@ class Counters(msgspec.Struct, frozen=True):
     alerts: Annotated[dict[str, Count], Meta(description="By band of probability.")]
 
 
+class LiveSample(msgspec.Struct, frozen=True):
+    """What all workers together are doing at one moment."""
+
+    time: Annotated[Count, Meta(description="Wall clock, epoch milliseconds.")]
+    workers: Annotated[Count, Meta(description="Workers that have answered.")]
+    ready: Annotated[Count, Meta(description="Those of them that are ready.")]
+    counters: Counters
+    lag: Annotated[dict[str, Count], Meta(description="Records not applied yet, by agent.")]
+    users: Annotated[Count, Meta(description="Users held in memory.")]
+    items: Annotated[Count, Meta(description="Items held in memory.")]
+    clock: Annotated[int | None, Meta(description="Event time of the newest event, epoch milliseconds.")]
+    lists: Annotated[
+        dict[str, float], Meta(description="Prequential quality of the lists and of listing what is popular.")
+    ]
+
+
+class ModelPoint(msgspec.Struct, frozen=True):
+    """The measures of a model at the moment a version of it was published."""
+
+    model: Annotated[str, Meta(description="Name of the model.")]
+    model_version: str
+    event_time: Annotated[int, Meta(description="Largest event time it had learned from, epoch ms.")]
+    examples: Annotated[Count, Meta(description="Labels it had learned from.")]
+    metrics: Annotated[dict[str, float | None], Meta(description="Its measures by name.")]
+
+
 class WorkerStatus(msgspec.Struct, frozen=True):
     """What a worker says of itself."""
 

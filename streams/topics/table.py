@@ -193,6 +193,15 @@ EXAMPLES: Final = Topic(
     "internal_retention",
     internal=True,
 )
+RANK_EXAMPLES: Final = Topic(
+    "keepstream.rank-examples.v1",
+    "sampled touches with what was offered before them",
+    "none",
+    "RankExamples (msgpack)",
+    "one",
+    "internal_retention",
+    internal=True,
+)
 MODELS: Final = Topic(
     "keepstream.models.v1",
     "model snapshots: the newest, one a day, a pin",
@@ -247,6 +256,15 @@ TRAINER_CHANGELOG: Final = Topic(
     None,
     internal=True,
 )
+RANKER_CHANGELOG: Final = Topic(
+    "keepstream.ranker.changelog.v1",
+    "state and position of the ranker",
+    "row key",
+    "row (bytes)",
+    "one",
+    None,
+    internal=True,
+)
 
 TOPICS: Final = (
     EVENTS,
@@ -260,10 +278,12 @@ TOPICS: Final = (
     NEIGHBOURS,
     ITEM_PAIRS,
     EXAMPLES,
+    RANK_EXAMPLES,
     MODELS,
     WORKERS,
     PROBE,
     USERS_CHANGELOG,
     ITEMS_CHANGELOG,
     TRAINER_CHANGELOG,
+    RANKER_CHANGELOG,
 )

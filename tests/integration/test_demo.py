@@ -39,6 +39,7 @@ def test_a_short_run_accounts_for_every_event_and_cleans_up(tmp_path):
     assert demo.returncode == 0, out
     assert "Every event accounted for" in out
     assert "DIFFERENT" not in out
+    assert re.search(r"the console is at http://127\.0\.0\.1:\d+/\n", out)
     sent, found = re.search(r"all events +([\d,]+) +([\d,]+)", out).groups()
     assert sent == found != "0"
     assert int(re.search(r"([\d,]+) lists", out)[1].replace(",", "")) > 0

@@ -14,8 +14,13 @@ from streams.agents.broadcast import Broadcast, _Model
 from streams.agents.trainer import TrainerHandler
 from streams.agents.users import UsersHandler, UsersTopics
 from streams.decode import Decoder
+from streams.encode import encode_neighbours
 from streams.engine.handler import Record
+from streams.errors import SettingsError
 from streams.metrics import Metrics
+from streams.pseudonyms import Pseudonyms, is_pseudonym
+from streams.schemas import ItemNeighbours
+from streams.settings import load
 from tests.online_models.churn.workload import (
     BOUNDED,
     DAY_MS,
@@ -28,28 +33,18 @@ from tests.online_models.churn.workload import (
 from tests.online_models.winback.test_bandit import outcome_of
 from tests.streams.agents.test_items import SETTINGS
 
-TOPICS = UsersTopics(
-    "events",
-    "dlq",
-    "pairs",
-    "examples",
-    "scores",
-    "alerts",
-    "interventions",
-    "profiles",
-    "retention",
-    "lists",
-)
+NAMES = "events dlq pairs examples rank-examples scores alerts interventions profiles retention lists"
+TOPICS = UsersTopics(*NAMES.split())
 
 
 class Shop:
     """A handler with its log."""
 
-    def __init__(self, settings=SMALL, **options):
+    def __init__(self, settings=SMALL, *, pseudonyms=None, **options):
         self.metrics = Metrics()
         self.handler = UsersHandler(
             replace(settings, **options),
-            decoder=Decoder(),
+            decoder=Decoder(pseudonyms=pseudonyms),
             recommender=Recommender(),
             list_length=5,
             partition=2,
@@ -80,6 +75,47 @@ class Shop:
 
 def scores_of(outputs):
     return [(o.key, o.value is not None) for o in outputs if o.topic == "scores"]
+
+
+class TestPseudonyms:
+    def test_no_output_no_row_and_no_answer_shows_an_id(self):
+        pseudonyms = Pseudonyms("a key of the tests")
+        shop = Shop(pseudonyms=pseudonyms)
+        shop.handler._broadcast.take_neighbours(
+            [(name.encode(), neighbours(name)) for name in ("i1", "i2", "i3")]
+        )
+        days = [
+            shop.record(name, who, START_MS + day * DAY_MS, items=[{"item_id": "i1"}, {"item_id": "i2"}])
+            for day in range(0, 40, 5)
+            for name in ("view_item", "purchase")
+            for who in ("mary-4711", "a:mary-4711", "john-4712")
+        ]
+        outputs = [*shop.apply(*days), *shop.apply(shop.record("user_erased", "john-4712", key=b"john-4712"))]
+        assert {output.topic for output in outputs} >= {"scores", "lists", "pairs", "examples"}
+        pieces = [piece for output in outputs if output.topic != "dlq" for piece in output[2:4] if piece]
+        pieces += [piece for row in shop.handler.dirty_rows() for piece in row if piece]
+        pieces += [json.dumps(shop.handler.lookup(pseudonyms.subject("u:mary-4711")), default=str).encode()]
+        assert not [piece for piece in pieces if b"mary" in piece or b"john" in piece]
+        assert shop.handler.lookup("u:mary-4711") is None
+        assert shop.handler.lookup(pseudonyms.subject("u:john-4712")) is None
+        # What was rejected keeps the id that the shop wrote; so it is deleted under it.
+        letters = {output.key for output in outputs if output.topic == "dlq"}
+        assert letters == {b"john-4712", pseudonyms.subject("u:john-4712")[2:].encode()}
+
+    def test_who_has_another_key_finds_another_name(self):
+        one, other = Pseudonyms("a key of the tests"), Pseudonyms("another key of them")
+        assert one.subject("u:c") == one.subject("u:c") != other.subject("u:c")
+        assert one.subject("u:c")[2:] != one.subject("a:c")[2:]
+        assert is_pseudonym(one.subject("u:c")[2:])
+
+    def test_a_short_key_is_refused_without_being_shown(self):
+        with pytest.raises(SettingsError, match="at least 16") as caught:
+            load(environ={"KEEPSTREAM_PSEUDONYM_KEY": "hunter2"})
+        assert "hunter2" not in str(caught.value)
+
+
+def neighbours(item):
+    return encode_neighbours([ItemNeighbours(item, START_MS, 5, 5.0, 5.0, [])])[0][1]
 
 
 class TestScores:

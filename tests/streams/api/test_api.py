@@ -2,8 +2,6 @@
 
 import asyncio
 import dataclasses
-import json
-from types import SimpleNamespace
 from urllib.parse import quote
 
 import aiohttp
@@ -11,112 +9,14 @@ import pytest
 from yarl import URL
 
 from online_models.errors import InvalidParameterError
-from streams import topics
 from streams.api import Server
 from streams.api.limits import RateLimit
 from streams.api.server import ServerError
 from streams.engine.membership import Membership
-from streams.engine.partition import Partition, TopicPartition
-from streams.engine.settings import EngineSettings
-from streams.metrics import Metrics
 from streams.schemas import ModelSnapshot
-from streams.settings import load
+from tests.streams.api.fakes import FakeWorker, eventually, get, token
 
 STRANGE = ["a/b", "a b", "ü-ß-漢", "%2F", "..", ".", "?id=x", "#", "a+b", '"', "u&v=w", "\\", "x" * 128]
-
-
-@pytest.fixture
-def broker(embedded_broker):
-    return embedded_broker
-
-
-class FakeHandler:
-    def __init__(self, known):
-        self.known = known
-
-    def lookup(self, key):
-        return self.known.get(key)
-
-
-class FakeRuntime:
-    def __init__(self, instance):
-        self.held = []
-        self.settings = EngineSettings(instance)
-        self.membership = Membership("g", "i", 1, "m")
-        self.rebalancing = False
-
-    def partitions(self):
-        return self.held
-
-    @property
-    def ready(self):
-        opened = all(p.opened for p in self.held)
-        return self.membership is not None and opened and not self.rebalancing
-
-    def hold(self, topic, number, known, position=10):
-        partition = Partition(TopicPartition(topic, number), "changelog", FakeHandler(known))
-        partition.open(position)
-        self.held.append(partition)
-        return partition
-
-
-class FakeWorker:
-    def __init__(self, settings, instance="w-0", **http):
-        section = dataclasses.replace(settings.http, http_port=0, **http)
-        self.settings = dataclasses.replace(settings, http=section)
-        self.instance = instance
-        self.runtime = FakeRuntime(instance)
-        self.metrics = Metrics()
-        self.broadcast = SimpleNamespace(ready=True, snapshot=None, newest=None)
-
-    def users(self, number, *subjects):
-        known = {subject: {"subject": subject, "worker": self.instance} for subject in subjects}
-        return self.runtime.hold(topics.EVENTS.full_name(self.settings), number, known)
-
-    def items(self, number, *ids):
-        known = {one: {"item_id": one, "touches": 3} for one in ids}
-        return self.runtime.hold(topics.ITEM_PAIRS.full_name(self.settings), number, known)
-
-
-@pytest.fixture
-def two_partitions(settings):
-    """Settings under which events have two partitions; the topics exist."""
-    settings = dataclasses.replace(settings, topics=dataclasses.replace(settings.topics, events_partitions=2))
-    topics.ensure(settings)
-    return settings
-
-
-@pytest.fixture
-async def start():
-    """Start servers, and stop them after the test."""
-    servers = []
-
-    async def start(worker):
-        server = Server(worker)
-        url = await server.start()
-        servers.append(server)
-        return url
-
-    yield start
-    for server in servers:
-        await server.stop()
-
-
-async def get(url, **headers):
-    """Return status, body and headers of a GET; the URL is sent as it is."""
-    async with (
-        aiohttp.ClientSession() as session,
-        session.get(URL(url, encoded=True), headers=headers) as answer,
-    ):
-        text = await answer.text()
-        return answer.status, json.loads(text) if "json" in answer.content_type else text, answer.headers
-
-
-async def eventually(condition, seconds=10.0):
-    """Wait until an asynchronous condition holds."""
-    async with asyncio.timeout(seconds):
-        while not await condition():
-            await asyncio.sleep(0.05)
 
 
 class TestLookups:
@@ -296,10 +196,6 @@ class TestHealth:
         assert "keepstream_ready 0.0" in (await get(f"{url}/metrics"))[1]
         worker.runtime.rebalancing = False
         assert (await get(f"{url}/health/ready"))[0] == 200
-
-
-def token(text="s3cret"):
-    return load(environ={"KEEPSTREAM_API_TOKEN": text}).http.api_token
 
 
 class TestToken:
