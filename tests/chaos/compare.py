@@ -9,7 +9,15 @@ import numpy as np
 from streams import topics
 from streams.settings import Settings
 from tests.chaos.events import Truth
-from tests.chaos.outcome import Document, Outcome, Place, example_counts, pair_rows, touch_rows
+from tests.chaos.outcome import (
+    Document,
+    Outcome,
+    Place,
+    example_counts,
+    outcome_counts,
+    pair_rows,
+    touch_rows,
+)
 from tests.chaos.replay import (
     deviation,
     event_counts,
@@ -62,7 +70,9 @@ def compare(undisturbed: Outcome, disturbed: Outcome, settings: Settings) -> Ite
         yield Verdict(what, np.array_equal(*each), f"{len(each[0]):,} and {len(each[1]):,}")
     examples = [example_counts(run.examples) for run in (undisturbed, disturbed)]
     yield _same("training examples, bit for bit", *examples, f"{examples[0].total():,}")
-    for name in (topics.ALERTS.name, topics.DEAD_LETTERS.name):
+    outcomes = [outcome_counts(run.outcomes) for run in (undisturbed, disturbed)]
+    yield _same("win-back outcomes, bit for bit", *outcomes, f"{outcomes[0].total():,}")
+    for name in (topics.ALERTS.name, topics.INTERVENTIONS.name, topics.DEAD_LETTERS.name):
         every = [{(d.key, d.id): d.content for d in run.documents[name]} for run in (undisturbed, disturbed)]
         yield _same(f"{name}: every one", *every, f"{len(every[0]):,}")
     # Of a batch's scores and lists the last one of a user is published, wherever batches were cut; none of a
@@ -121,7 +131,14 @@ def _against_replays(outcome: Outcome, settings: Settings) -> Iterator[Verdict]:
         apart <= WEIGHT_TOLERANCE and models[0].card == models[1].card and models[0].ready,
         f"{int(models[0].card['churn_labels']):,} labels learned, largest deviation {apart:.1e}",
     )
-    versions = [document.order for document in outcome.documents[topics.MODELS.name]]
+    bandits = [store.winback.current().to_snapshot() for store in (trainer, restored)]
+    yield _same(
+        "bandit as a replay of the outcomes gives it, bit for bit",
+        *bandits,
+        f"{int(bandits[0]['card']['outcomes']):,} outcomes learned",
+    )
+    published = outcome.documents[topics.MODELS.name]
+    versions = [document.order for document in published if document.key == b"churn"]
     yield Verdict(
         "published models are versions of that replay",
         set(versions) <= scorers.keys() and versions[-1:] == [trainer.version],

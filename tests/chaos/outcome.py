@@ -31,6 +31,7 @@ Rows = dict[int, dict[bytes, bytes]]
 OUTPUTS = (
     topics.RECOMMENDATIONS,
     topics.ALERTS,
+    topics.INTERVENTIONS,
     topics.SCORES,
     topics.DEAD_LETTERS,
     topics.MODELS,
@@ -72,6 +73,8 @@ class Outcome:
         Records of item pairs, by partition, in order.
     examples
         Records of training examples, in order.
+    outcomes
+        Records of win-back outcomes, in order.
     documents
         Outputs in the order of their partitions, by topic name without prefix.
     erased
@@ -88,6 +91,7 @@ class Outcome:
     committed: dict[tuple[str, int], int] = field(default_factory=dict)
     pairs: dict[int, list[PairBatch]] = field(default_factory=lambda: defaultdict(list))
     examples: list[ExampleBatch] = field(default_factory=list)
+    outcomes: list[OutcomeBatch] = field(default_factory=list)
     documents: dict[str, list[Document]] = field(default_factory=dict)
     erased: dict[str, set[bytes]] = field(default_factory=dict)
     places: dict[str, list[Place]] = field(default_factory=dict)
@@ -106,7 +110,9 @@ def read_outcome(run: ShopRun) -> Outcome:
     for message in records(run.bootstrap, run.topic(topics.ITEM_PAIRS)):
         found.pairs[message.partition()].append(PairBatch.unpack(message.value()))
     for message in records(run.bootstrap, run.topic(topics.EXAMPLES)):
-        if not OutcomeBatch.packed(message.value()):
+        if OutcomeBatch.packed(message.value()):
+            found.outcomes.append(OutcomeBatch.unpack(message.value()))
+        else:
             found.examples.append(ExampleBatch.unpack(message.value()))
     offsets = run.positions()
     for source, changelog, rows in (
@@ -191,6 +197,11 @@ def _document(topic: topics.Topic, message: Message) -> Document:
         return Document(key, content["id"], int(content["id"].split("-")[1]), "")
     # What the record tells of the batch it was found in may differ; what was found may not.
     del content["source"]
+    if topic is topics.INTERVENTIONS:
+        # Said twice: when it is decided, with a list as of the batch's end, and with its outcome.
+        content.pop("items", None)
+        id_ = content["id"] + (" outcome" if "outcome" in content else "")
+        return Document(key, id_, content["event_time"], json.dumps(content, sort_keys=True))
     return Document(key, content["id"], content["event_time"], json.dumps(content, sort_keys=True))
 
 
@@ -241,5 +252,18 @@ def example_counts(batches: list[ExampleBatch]) -> Counter[bytes]:
         counts.update(
             msgspec.msgpack.encode([*values, batch.features[n].tobytes()])
             for n, values in enumerate(zip(*plain, strict=True))
+        )
+    return counts
+
+
+def outcome_counts(batches: list[OutcomeBatch]) -> Counter[bytes]:
+    """Return how often each win-back outcome was passed on, down to the last bit of its context."""
+    counts: Counter[bytes] = Counter()
+    for batch in batches:
+        names = ("propensity", "holdout", "returned", "spend", "cost", "decided_ms", "matured_ms")
+        plain = [getattr(batch, name).tolist() for name in names]
+        counts.update(
+            msgspec.msgpack.encode([*values, batch.context[n].tobytes()])
+            for n, values in enumerate(zip(batch.action, *plain, strict=True))
         )
     return counts

@@ -41,6 +41,8 @@ def replayed_trainer(outcome: Outcome, settings: Settings) -> Replayed:
     scorers = {}
     for batch in outcome.examples:
         scorers |= {scorer.version: scorer for scorer in trainer.apply(batch).scorers}
+    for outcomes in outcome.outcomes:
+        trainer.winback.apply(outcomes)
     return Replayed(trainer, scorers)
 
 
