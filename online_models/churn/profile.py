@@ -9,13 +9,13 @@ import numpy as np
 from online_models import snapshots
 from online_models.admission import ROW_PREFIX as ADMISSION_ROWS
 from online_models.admission import Admission
-from online_models.churn.alerts import Reason
 from online_models.churn.checks import Checker
 from online_models.churn.effects import Collected, ForgetReason, Forgotten, UserEffects, UserView
 from online_models.churn.erasure import ERASED, at_their_place
 from online_models.churn.ingest import apply_events
 from online_models.churn.labels import ROW_PREFIX as LABEL_ROWS
 from online_models.churn.labels import PendingLabels
+from online_models.churn.reasons import Explanation
 from online_models.churn.rows import user_layout
 from online_models.churn.schedule import Schedule, last_seen_ms
 from online_models.churn.scorer import ChurnScorer
@@ -141,12 +141,14 @@ class UserStore:
             pending_labels=self._labels.waiting(subject),
         )
 
-    def reasons(self, subject: str, scorer: ChurnScorer | None) -> tuple[Reason, ...]:
-        """Return what speaks for a user's leaving now, the strongest first; nothing without a model."""
+    def explanation(self, subject: str, scorer: ChurnScorer | None) -> Explanation:
+        """Return why a user is likely to leave now; nothing without a model."""
         number = self._table.get(subject)
         if number < 0 or scorer is None or not scorer.ready:
-            return ()
-        return self._checker.explain(self._table.rows[[number]], self.clock.now_ms, scorer)
+            return Explanation()
+        # A live clock may lag behind an event that has just been taken.
+        now_ms = max(self.clock.now_ms, int(self._table.rows[number]["last_ms"]))
+        return self._checker.explain(self._table.rows[[number]], now_ms, scorer)
 
     def histories(self, subjects: Sequence[str]) -> Histories:
         """Return the recent touches and purchases of users; unknown ones have none."""

@@ -138,10 +138,9 @@ class TrainerStore:
         self._published_at = 0
         self._models = {name: LabelModel(settings.learning_rate, settings.forget) for name in EXAMPLE_KINDS}
         self._recursive = {name: RecursiveLogistic((*FEATURE_NAMES, CONSTANT)) for name in EXAMPLE_KINDS}
-        self._roll = Roll(
-            settings.horizon_ms, min(settings.hazard_step_ms, settings.horizon_ms), settings.bgnbd
-        )
-        self._contest = Contest(settings.horizon_ms, settings.window)
+        step_ms = min(settings.hazard_step_ms, settings.horizon_ms)
+        self._roll = Roll(settings.horizon_ms, step_ms, settings.bgnbd)
+        self._contest = Contest(settings.horizon_ms, 2 * step_ms, settings.window)
         self._windows = {name: RecentOutcomes(settings.window) for name in EXAMPLE_KINDS}
         self._spans_ms = dict(zip(EXAMPLE_KINDS, (settings.horizon_ms, settings.hazard_step_ms), strict=True))
         self._saved: dict[str, tuple[int, int]] = {}
@@ -176,8 +175,9 @@ class TrainerStore:
                 self._recursive[name].learn_one(np.append(x, 1.0).astype(np.float64), label)
                 self._windows[name].add(landmark_ms, before if served is None else served, label)
             if model.drifts > drifts:
-                # Only the constant: with all weights loose, the next days would teach more noise than change.
-                self._recursive[name].loosen(1 / self.settings.forget, (CONSTANT,))
+                if kind == CHURN:
+                    # Only the constant: with all weights loose, the next days would teach noise.
+                    self._contest.blend.loosen(1 / self.settings.forget, (CONSTANT,))
                 effects.drifts.append(Drift(name, matured_ms, model.learned, model.recent_loss))
             if kind == CHURN and self._due():
                 effects.scorers.append(self._publish())

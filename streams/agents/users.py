@@ -130,7 +130,7 @@ class UsersHandler:
             return None
         return documents.user_profile(
             view,
-            reasons=self.store.reasons(subject, self._broadcast.scorer),
+            explanation=self.store.explanation(subject, self._broadcast.scorer),
             lists=self._recommend(self.store.histories([subject])),
             item_id=self._broadcast.item_id,
             now_ms=self.store.clock.now_ms,

@@ -6,7 +6,13 @@ import msgspec
 from msgspec import Meta
 
 from streams.schemas.fields import Count, Id, Label, Probability
-from streams.schemas.outputs import Reasons, RecommendedItem, WorkerAnnouncement
+from streams.schemas.outputs import (
+    Contributions,
+    Counterfactual,
+    Reasons,
+    RecommendedItem,
+    WorkerAnnouncement,
+)
 
 _Time = Annotated[int, Meta(description="Event time, epoch milliseconds.")]
 _Position = Annotated[int, Meta(description="Offset of the last event that the answer counts.")]
@@ -27,6 +33,8 @@ class UserRisk(msgspec.Struct, frozen=True):
     event_time: _Time
     model_version: str
     reasons: Reasons
+    contributions: Contributions = {}
+    counterfactual: Counterfactual = ""
 
 
 class UserAlert(msgspec.Struct, frozen=True):
