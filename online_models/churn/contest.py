@@ -25,9 +25,9 @@ _VERSION: Final = 1
 _PARTS: Final = 16
 """Models are kept so many times per horizon."""
 _MOST_KEPT: Final = 24
-_HALF_LIFE: Final = 16_384
+_HALF_LIFE: Final = 65_536
 _LEAST_JUDGED: Final = 1_000
-_MARGIN: Final = 2e-3
+_MARGIN: Final = 1e-3
 """Nats by which a challenger must be ahead. Labels of one week go up and down together, so who is ahead by
 less was often just luckier, and two equal models do not take turns."""
 

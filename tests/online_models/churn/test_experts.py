@@ -88,15 +88,14 @@ class TestRecursiveLogistic:
         other.restore(model.state())
         assert other.weights.tolist() == [model.weights[2], 0.0, model.weights[0]]
 
-    def test_after_loosening_it_follows_sooner_and_is_never_looser_than_at_first(self):
+    def test_after_loosening_it_follows_sooner(self):
         loose, tight = (self.learn(RecursiveLogistic(("a", "b", "one"))) for _ in range(2))
-        loose.loosen(10)
+        loose.loosen()
         x = np.array([1.0, 0.0, 1.0])
+        assert loose.weights.tolist() == tight.weights.tolist()
         for model in (loose, tight):
             model.learn_one(x, 0)
         assert loose.weights @ x < tight.weights @ x
-        loose.loosen(float("inf"))
-        assert np.diag(loose._covariance) == pytest.approx(np.ones(3))
 
     def test_what_is_no_number_is_not_restored(self):
         state = self.learn(RecursiveLogistic(("a", "b", "one"))).state()
@@ -235,7 +234,7 @@ class TestContest:
     def test_the_better_challenger_takes_over_and_a_tie_changes_nothing(self):
         contest = Contest(28 * DAY_MS, 0, 256)
         for _ in range(2000):
-            contest._race(np.array([0.4, 0.4, 0.399, 0.4]), 30 * DAY_MS)
+            contest._race(np.array([0.4, 0.4, 0.3999, 0.4]), 30 * DAY_MS)
         assert contest.champion == "blend"
         for _ in range(2000):
             contest._race(np.array([0.4, 0.4, 0.3, 0.4]), 30 * DAY_MS)
