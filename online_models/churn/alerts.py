@@ -21,6 +21,7 @@ WithheldReason = Literal["budget", "frequency", "quiet"]
 _PURCHASE: Final = KIND["purchase"]
 
 Action = Literal["cart_reminder", "service_call", "loyalty_offer", "win_back_message"]
+"""What the fixed rule suggests where no actions are set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class ChurnAlert:
     explanation
         Why, and what a purchase would change.
     action
-        What to try.
+        What to try: the decision on win-back, else what a fixed rule suggests.
     model_version
         Snapshot behind the probability.
     expected_value
@@ -51,7 +52,7 @@ class ChurnAlert:
     probability: float
     threshold: float
     explanation: Explanation
-    action: Action
+    action: str
     model_version: int
     expected_value: float = 0.0
 

@@ -17,7 +17,7 @@ from online_models.churn.reasons import Explanation, explain
 from online_models.churn.rows import Rows
 from online_models.churn.scorer import ChurnScorer
 from online_models.churn.settings import UserSettings
-from online_models.events import Floats
+from online_models.events import Floats, Int64s
 from online_models.value.expected import expected_spend
 
 
@@ -38,6 +38,8 @@ class Checked:
         The scores.
     alerts
         The alerts, the most urgent first.
+    alerted
+        (a,) which of the users they are for.
     withheld
         How many alerts were not sent, by reason.
     """
@@ -45,6 +47,7 @@ class Checked:
     features: Features32
     scores: list[ChurnScore]
     alerts: list[ChurnAlert] = field(default_factory=list)
+    alerted: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))
     withheld: dict[WithheldReason, int] = field(default_factory=dict)
 
 
@@ -98,7 +101,7 @@ class Checker:
             self._alert(subjects[i], rows[[i]], x[[i]], float(probability[i]), float(gain[i]), now_ms, scorer)
             for i in choice.alerted.tolist()
         ]
-        return Checked(x, scores, alerts, choice.withheld)
+        return Checked(x, scores, alerts, choice.alerted, choice.withheld)
 
     def _gain(self, rows: Rows, probability: Floats, now_ms: int) -> Floats:
         alerts = self.settings.alerts

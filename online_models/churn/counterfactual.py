@@ -8,6 +8,7 @@ from online_models.churn.ingest import apply_events
 from online_models.churn.rows import Rows
 from online_models.churn.settings import UserSettings
 from online_models.events import KIND, EventBatch
+from online_models.items.sampling import TouchSampler
 
 _PURCHASE: Final = KIND["purchase"]
 
@@ -45,5 +46,5 @@ def after_purchase(rows: Rows, now_ms: int, settings: UserSettings) -> Rows:
         quantity=np.zeros(0),
     )
     everyone = np.arange(count)
-    apply_events(bought, everyone, purchases, everyone, settings, now_ms + 1)
+    apply_events(bought, everyone, purchases, everyone, settings, now_ms + 1, TouchSampler(0))
     return bought

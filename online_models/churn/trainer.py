@@ -20,6 +20,8 @@ from online_models.churn.settings import DAY_MS, BgNbdSettings
 from online_models.churn.window import RecentOutcomes
 from online_models.errors import CorruptStateError, InvalidParameterError, blame
 from online_models.journal import Journal
+from online_models.winback.learner import STATE_ROW as WINBACK_ROW
+from online_models.winback.learner import WinbackLearner
 
 STATE_ROW: Final = b"\0trainer"
 _WINDOW_ROWS: Final = b"\0window:"
@@ -130,6 +132,8 @@ class TrainerStore:
     ----------
     version
         Number of the last published model, 0 before the first.
+    winback
+        What is learned of the win-back actions.
     """
 
     def __init__(self, settings: TrainerSettings) -> None:
@@ -143,6 +147,7 @@ class TrainerStore:
         self._contest = Contest(settings.horizon_ms, 2 * step_ms, settings.window)
         self._windows = {name: RecentOutcomes(settings.window) for name in EXAMPLE_KINDS}
         self._spans_ms = dict(zip(EXAMPLE_KINDS, (settings.horizon_ms, settings.hazard_step_ms), strict=True))
+        self.winback = WinbackLearner()
         self._saved: dict[str, tuple[int, int]] = {}
         self._journal = Journal()
         self._dirty = False
@@ -232,8 +237,9 @@ class TrainerStore:
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows changed since the last call, encoded."""
+        rows: list[tuple[bytes, bytes | None]] = self.winback.dirty_rows()
         if not self._dirty:
-            return []
+            return self._journal.seal(rows)
         self._dirty = False
         state = {
             "version": self.version,
@@ -244,7 +250,7 @@ class TrainerStore:
             "recursive": {name: model.state() for name, model in self._recursive.items()},
             "contest": self._contest.state(),
         }
-        rows: list[tuple[bytes, bytes | None]] = [(STATE_ROW, snapshots.pack("trainer", _VERSION, state))]
+        rows.append((STATE_ROW, snapshots.pack("trainer", _VERSION, state)))
         rows += self._contest.dirty_rows()
         for name, window in self._all_windows().items():
             rows += window.dirty_rows(_window_prefix(name))
@@ -268,6 +274,8 @@ class TrainerStore:
                     self._contest.restore_kept(value)
                 elif key == STATE_ROW and value is not None:
                     self._restore_state(snapshots.unpack("trainer", _VERSION, value))
+                elif key == WINBACK_ROW and value is not None:
+                    self.winback.restore(value)
                 else:
                     raise CorruptStateError("of no kind that this release knows")
 
