@@ -9,6 +9,7 @@ import numpy as np
 
 from online_models.churn.alerts import ChurnAlert, WithheldReason
 from online_models.churn.labels import ExampleBatch
+from online_models.churn.quarantine import MutedReason
 from online_models.events import Int64s, Reject
 from online_models.items.pairs import PairBatch
 
@@ -87,6 +88,8 @@ class UserEffects:
         Users to be forgotten everywhere, in log order.
     withheld
         How many alerts were not sent, by reason.
+    muted
+        How many accepted events count for their users only and are not learned from, by reason.
     """
 
     accepted: Int64s
@@ -99,6 +102,7 @@ class UserEffects:
     active: list[tuple[str, int]]
     forgotten: list[Forgotten]
     withheld: Mapping[WithheldReason, int]
+    muted: Mapping[MutedReason, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +166,7 @@ class Collected:
         self.alerts: list[ChurnAlert] = []
         self.active: dict[str, int] = {}
         self.forgotten: list[Forgotten] = []
+        self.muted: Counter[MutedReason] = Counter()
         self.withheld: Counter[WithheldReason] = Counter()
 
     def note_active(self, subject: str, offset: int) -> None:
@@ -187,5 +192,6 @@ class Collected:
             alerts=self.alerts,
             active=list(self.active.items()),
             forgotten=self.forgotten,
+            muted=self.muted,
             withheld=self.withheld,
         )

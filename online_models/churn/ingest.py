@@ -8,6 +8,7 @@ from online_models.churn.rows import (
     ANCHOR_MS,
     IS_ACTIVITY,
     IS_TOUCH,
+    Bools,
     Rows,
     count_activity,
     count_kinds,
@@ -45,7 +46,13 @@ class Applied:
 
 
 def apply_events(  # noqa: PLR0917  # columns
-    rows: Rows, group: Int64s, events: EventBatch, index: Int64s, settings: UserSettings, next_tick_ms: int
+    rows: Rows,
+    group: Int64s,
+    events: EventBatch,
+    index: Int64s,
+    settings: UserSettings,
+    next_tick_ms: int,
+    muted: Bools,
 ) -> Applied:
     """Apply accepted events between two ticks to the rows of their users, in place.
 
@@ -61,6 +68,8 @@ def apply_events(  # noqa: PLR0917  # columns
         Session gap and sizes.
     next_tick_ms
         The tick that follows these events.
+    muted
+        (n,) whether the event's touches and pairs are kept from the items.
     """
     kind = events.kind[index]
     stretch = (next_tick_ms - 1) // ANCHOR_MS
@@ -77,7 +86,7 @@ def apply_events(  # noqa: PLR0917  # columns
     move_anchor(mine, stretch)
     chosen = index[order]
     cut = _count(mine, user, events, chosen, settings)
-    pairs, touching = _touch(mine, user, events, chosen, cut, settings)
+    pairs, touching = _touch(mine, user, events, chosen, cut, settings, muted[order])
     mine["last_ms"], mine["session"], mine["session_start_ms"] = (
         cut.last_ms,
         cut.session,
@@ -107,7 +116,13 @@ def _count(
 
 
 def _touch(  # noqa: PLR0917  # columns
-    rows: Rows, user: Int64s, events: EventBatch, chosen: Int64s, cut: SessionCut, settings: UserSettings
+    rows: Rows,
+    user: Int64s,
+    events: EventBatch,
+    chosen: Int64s,
+    cut: SessionCut,
+    settings: UserSettings,
+    muted: Bools,
 ) -> tuple[PairBatch | None, Int64s]:
     """Remember touched and bought items; return the pairs in log order and the touching events."""
     last = np.append(np.flatnonzero(np.diff(user)), user.size - 1)
@@ -134,7 +149,9 @@ def _touch(  # noqa: PLR0917  # columns
     _remember(rows, user[place], events, chosen[place], item)
     previous = np.zeros((item.size, settings.pair_distance), np.uint64)
     previous[joined] = trail.previous
-    return _pairs(events, chosen[place], item, previous), np.unique(chosen[place])
+    heard = ~muted[place]
+    pairs = _pairs(events, chosen[place[heard]], item[heard], previous[heard]) if heard.any() else None
+    return pairs, np.unique(chosen[place])
 
 
 def _touched_items(events: EventBatch, chosen: Int64s) -> tuple[Int64s, Int64s]:

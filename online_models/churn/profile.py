@@ -16,6 +16,7 @@ from online_models.churn.erasure import ERASED, at_their_place
 from online_models.churn.ingest import apply_events
 from online_models.churn.labels import ROW_PREFIX as LABEL_ROWS
 from online_models.churn.labels import PendingLabels
+from online_models.churn.quarantine import QUARANTINE_ROW, Quarantine
 from online_models.churn.rows import user_layout
 from online_models.churn.schedule import Schedule, last_seen_ms
 from online_models.churn.scorer import ChurnScorer
@@ -55,6 +56,7 @@ class UserStore:
             max_ids=settings.dedupe_max_ids,
         )
         self._checker = Checker(settings)
+        self._quarantine = Quarantine(settings.quarantine)
         self._schedule = Schedule(settings, self._table.rows.size)
         self._journal = Journal()
         self._clock_dirty = False
@@ -165,6 +167,7 @@ class UserStore:
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows changed since the last call, encoded."""
         changed = [*self._table.dirty_rows(), *self._labels.dirty_rows(), *self._admission.dirty_rows()]
+        changed += self._quarantine.dirty_rows()
         if self._clock_dirty:
             self._clock_dirty = False
             state = {
@@ -195,6 +198,9 @@ class UserStore:
                 labels.append(row)
             elif key.startswith(ADMISSION_ROWS):
                 ids.append(row)
+            elif key == QUARANTINE_ROW:
+                with blame(key), snapshots.reading("quarantine"):
+                    self._quarantine.restore(row[1])
             elif key == CLOCK_ROW and row[1] is not None:
                 self._restore_clock(row[1])
             else:
@@ -250,7 +256,11 @@ class UserStore:
         self._identify(created)
         unique, group = np.unique(numbers, return_inverse=True)
         rows = self._table.rows[unique]
-        applied = apply_events(rows, group, events, index, self.settings, self.clock.next_tick_ms)
+        verdict = self._quarantine.judge(rows, group, events.kind[index], events.time[index])
+        found.muted.update(verdict.counts)
+        applied = apply_events(
+            rows, group, events, index, self.settings, self.clock.next_tick_ms, verdict.muted
+        )
         self._table.rows[unique] = rows
         self._table.touch(unique)
         keys = [self._table.key_of(number) for number in unique.tolist()]
@@ -303,7 +313,9 @@ class UserStore:
         checked = self._checker.check(subjects, rows, now_ms, scorer)
         self._table.rows[due] = rows
         self._table.touch(due)
-        marks = np.flatnonzero((now_ms - self._schedule.phase(due)) % self.settings.landmark_interval_ms == 0)
+        heard = rows["muted_until_ms"] <= now_ms
+        at_landmark = (now_ms - self._schedule.phase(due)) % self.settings.landmark_interval_ms == 0
+        marks = np.flatnonzero(at_landmark & heard)
         marked = [subjects[i] for i in marks.tolist()]
         self._labels.freeze(marked, self._schedule.hash[due[marks]], checked.features[marks], now_ms)
         found.scores += checked.scores

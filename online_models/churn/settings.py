@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from online_models.churn.quarantine import QuarantineSettings
 from online_models.churn.quiet_hours import QuietHours
 from online_models.errors import InvalidParameterError
 
@@ -162,6 +163,8 @@ class UserSettings:
         Parameters of one feature.
     alerts
         When to alert.
+    quarantine
+        When a user's events are counted, but not learned from.
 
     Raises
     ------
@@ -185,6 +188,7 @@ class UserSettings:
     dedupe_max_ids: int = 20_000_000
     bgnbd: BgNbdSettings = field(default_factory=BgNbdSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    quarantine: QuarantineSettings = field(default_factory=QuarantineSettings)
 
     def __post_init__(self) -> None:
         for name in ("horizon_ms", "check_interval_ms", "landmark_interval_ms", "hazard_step_ms", "tick_ms"):

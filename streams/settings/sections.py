@@ -227,6 +227,23 @@ class Privacy(Section):
 
 
 @dataclass(frozen=True)
+class Quarantine(Section):
+    """Which users are counted, but not learned from."""
+
+    hourly_events: int = setting(
+        5_000, "Events of one user in an hour; those beyond are counted, but not learned from.", at_least=1
+    )
+    suspicious_events: int = setting(
+        2_000,
+        "From so many events in an hour on, a user who is also unlike other busy ones counts as a machine.",
+        at_least=60,
+    )
+    quarantine_time: timedelta = period(
+        "1d", "How long such a user is not learned from, after that hour.", at_least="1h"
+    )
+
+
+@dataclass(frozen=True)
 class State(Section):
     """How much is kept in memory, and for how long; bounds are per partition."""
 
@@ -367,6 +384,7 @@ class Settings:
     clock: Clock = field(default_factory=Clock)
     events: Events = field(default_factory=Events)
     privacy: Privacy = field(default_factory=Privacy)
+    quarantine: Quarantine = field(default_factory=Quarantine)
     state: State = field(default_factory=State)
     churn: Churn = field(default_factory=Churn)
     alerts: Alerts = field(default_factory=Alerts)

@@ -20,6 +20,7 @@ from tests.online_models.churn.workload import (
     CAREFUL,
     SMALL,
     START_MS,
+    WATCHED,
     Event,
     batch_of,
     cut,
@@ -50,6 +51,7 @@ def outcome(done):
         "examples": examples.pack(),
         "alerts": [alert for _, effects in done for alert in effects.alerts],
         "withheld": sum((Counter(effects.withheld) for _, effects in done), Counter()),
+        "muted": sum((Counter(effects.muted) for _, effects in done), Counter()),
         "forgotten": [(one.subject, one.reason, one.published) for _, e in done for one in e.forgotten],
         "scores": published(done),
         "touches": [
@@ -94,7 +96,7 @@ def saved(store):
     return {key: value for key, value in store.dirty_rows() if value is not None}
 
 
-@pytest.mark.parametrize("options", [SMALL, CAREFUL], ids=["free", "careful"])
+@pytest.mark.parametrize("options", [SMALL, CAREFUL, WATCHED], ids=["free", "careful", "watched"])
 class TestBatchBoundaries:
     @settings(max_examples=60, deadline=None)
     @given(events=event_logs)
