@@ -5,28 +5,31 @@ The agents run the same stores over Kafka, where broadcasts take a moment; here 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from online_models.churn.effects import UserEffects
 from online_models.churn.erasure import at_their_place
-from online_models.churn.labels import ExampleBatch
 from online_models.churn.profile import UserStore
 from online_models.churn.scorer import ChurnScorer
 from online_models.churn.settings import UserSettings
 from online_models.churn.trainer import TrainerSettings, TrainerStore
 from online_models.clock import PartitionClock
 from online_models.events import EVENT_NAMES, TOUCH_KINDS, EventBatch, Int64s, UInt64s
-from online_models.items.candidates import CandidateSettings
 from online_models.items.cooccurrence import CooccurrenceStore
 from online_models.items.direct import DirectNeighbours
-from online_models.items.histories import Histories
+from online_models.items.evidence import CandidateSettings
+from online_models.items.histories import TouchContexts
 from online_models.items.pairs import PairBatch
 from online_models.items.policy import PolicySettings
+from online_models.items.rank_examples import RankExamples, label
+from online_models.items.rank_trainer import RankTrainerSettings, RankTrainerStore
 from online_models.items.recommender import Lists, Recommender
 from online_models.items.settings import CooccurrenceSettings
+from online_models.winback.bandit import BanditPolicy
+from online_models.winback.outcomes import OutcomeBatch
 
 _NONE: Final = np.zeros(0, dtype=np.int64)
 _IS_TOUCH: Final = np.isin(np.arange(len(EVENT_NAMES)), TOUCH_KINDS)
@@ -42,8 +45,8 @@ class PipelineSettings:
         Of the users' store.
     items
         Of the items' store; the broadcast's throttle does not apply.
-    trainer
-        Of the trainer.
+    trainer, ranker
+        Of the trainers.
     candidates, policy
         Of the recommender.
     """
@@ -51,6 +54,7 @@ class PipelineSettings:
     users: UserSettings = field(default_factory=UserSettings)
     items: CooccurrenceSettings = field(default_factory=CooccurrenceSettings)
     trainer: TrainerSettings = field(default_factory=TrainerSettings)
+    ranker: RankTrainerSettings = field(default_factory=RankTrainerSettings)
     candidates: CandidateSettings = field(default_factory=CandidateSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
 
@@ -85,12 +89,30 @@ class Followed:
         Their touches and pairs in log order.
     touch_start, pair_start
         (n + 1,) the touches and pairs of accepted event i are those from entry i up to entry i + 1.
+    contexts
+        The touches with what came before each in its session; None without one.
     """
 
     accepted: Int64s
     pairs: PairBatch
     touch_start: Int64s
     pair_start: Int64s
+    contexts: TouchContexts | None
+
+    def contexts_of(self, start: int, stop: int) -> range:
+        """Return which of the contexts are of the accepted events from `start` up to `stop`."""
+        if self.contexts is None:
+            return range(0)
+        bounds = self.touch_start[[start, stop]]
+        return range(*np.searchsorted(self.contexts.place, bounds).tolist())
+
+    def context_at(self, event: int, place: int) -> int:
+        """Return which context is that of a touch of an accepted event, -1 where it has none."""
+        if self.contexts is None:
+            return -1
+        touch = self.touch_start[event] + place
+        at = int(np.searchsorted(self.contexts.place, touch))
+        return at if at < len(self.contexts) and self.contexts.place[at] == touch else -1
 
     def pairs_of(self, start: int, stop: int) -> PairBatch:
         """Return the touches and pairs of the accepted events from `start` up to `stop`."""
@@ -99,7 +121,7 @@ class Followed:
 
 
 class Pipeline:
-    """The users' store, the items' store and the trainer in one process.
+    """The users' store, the items' store and the trainers in one process.
 
     Parameters
     ----------
@@ -108,10 +130,12 @@ class Pipeline:
 
     Attributes
     ----------
-    users, items, trainer
+    users, items, trainer, ranker
         The stores.
     scorer
         The churn model as of the last label, None before the first.
+    bandit
+        What is believed of the win-back actions as of the last outcome, None before the first.
     """
 
     def __init__(self, settings: PipelineSettings | None = None) -> None:
@@ -119,17 +143,21 @@ class Pipeline:
         self.users = UserStore(self.settings.users)
         self.items = CooccurrenceStore(self.settings.items)
         self.trainer = TrainerStore(self.settings.trainer)
+        self.ranker = RankTrainerStore(self.settings.ranker)
         self.scorer: ChurnScorer | None = None
+        self.bandit: BanditPolicy | None = None
         self._neighbours = DirectNeighbours(self.items)
-        self._recommender = Recommender(self.settings.candidates, self.settings.policy)
+        self._recommender = Recommender(self.settings.candidates, self.settings.policy, self.ranker.network)
         self._clock = PartitionClock(self.settings.users.tick_ms)
+        self._followed: Followed | None = None
+        self._examined: dict[int, tuple[Int64s, RankExamples]] = {}
 
     def apply(self, events: EventBatch) -> list[Step]:
-        """Take events in log order and learn everything there is to learn from them."""
+        """Take events in log order and learn everything there is to learn from them but the ranking."""
         steps = list(self.steps(events))
         for step in steps:
             for pairs in step.effects.pairs:
-                self.learn(pairs)
+                self.items.apply(pairs)
         return steps
 
     def steps(self, events: EventBatch) -> Iterator[Step]:
@@ -140,35 +168,46 @@ class Pipeline:
         events = at_their_place(events, self._clock.now_ms)
         for start, stop, tick_ms in self._clock.split(events.time, self.users.next_due):
             if tick_ms is None:
-                effects = self.users.apply(events.take(np.arange(start, stop)), self.scorer)
+                effects = self.users.apply(events.take(np.arange(start, stop)), self.scorer, self.bandit)
             else:
                 # A clock that has reached T + 1 has run the tick at T; no event lies between.
-                effects = self.users.tick(tick_ms + 1, self.scorer)
-            self._train(effects.examples)
+                effects = self.users.tick(tick_ms + 1, self.scorer, self.bandit)
+            self._train(effects)
             yield Step(tick_ms, start, effects)
 
     def follow(self, events: EventBatch) -> Followed:
-        """Let users' sessions grow by events; items learn nothing from them yet."""
+        """Let users' sessions grow by events; nothing else is learned from them yet."""
         steps = list(self.steps(events))
         accepted = np.concatenate([_NONE, *(step.effects.accepted + step.start for step in steps)])
         pairs = PairBatch.concat([batch for step in steps for batch in step.effects.pairs])
-        return Followed(accepted, pairs, *_starts(events.take(accepted), pairs))
+        contexts, touches = [], 0
+        for step in steps:
+            if step.effects.contexts is not None:
+                contexts.append((touches, step.effects.contexts))
+            touches += sum(batch.touch_item.size for batch in step.effects.pairs)
+        starts = _starts(events.take(accepted), pairs)
+        return Followed(accepted, pairs, *starts, TouchContexts.concat(contexts))
 
-    def learn(self, pairs: PairBatch) -> None:
-        """Count touches and pairs."""
-        self.items.apply(pairs)
+    def learn(self, followed: Followed, start: int, stop: int) -> None:
+        """Learn from the accepted events from `start` up to `stop`, one after the other.
 
-    def rank(self, session: UInt64s, length: int, now_ms: int, k: int) -> UInt64s:
-        """Return what a visitor may touch next, before any list policy.
+        Each event's touches are ranked by what was known before it, and learned; then its touches and pairs
+        are counted.
+        """
+        for event in range(start, stop):
+            for context in followed.contexts_of(event, event + 1):
+                for features, target in self._examine(followed, context)[1].sets():
+                    self.ranker.learn_one(features, target)
+            self.items.apply(followed.pairs_of(event, event + 1))
+            self._examined = {}
+
+    def rank(self, followed: Followed, context: int, k: int) -> UInt64s:
+        """Return what a user may touch next, before any list policy.
 
         Parameters
         ----------
-        session
-            (s,) hashes of the items touched in the session, newest first.
-        length
-            How many touches the session has, also those no longer in `session`.
-        now_ms
-            Event time, epoch milliseconds.
+        followed, context
+            The touch that is to be foretold, by its context.
         k
             Length of the list.
 
@@ -177,28 +216,37 @@ class Pipeline:
         UInt64s
             (k,) hashes, best first, 0 where there are fewer.
         """
-        nothing = np.zeros((1, 0), dtype=np.uint64)
-        history = Histories(
-            items=session[np.newaxis, :],
-            in_session=np.array([len(session)]),
-            session_length=np.array([length]),
-            bought=nothing,
-            bought_ms=nothing.astype(np.int64),
-        )
-        rows = self._recommender.rank(history, self._neighbours, now_ms, k).rows[0]
+        rows, examples = self._examine(followed, context)
+        best = np.argsort(-self.ranker.network.score_many(examples.features), kind="stable")[:k]
         ranked = np.zeros(k, dtype=np.uint64)
-        listed = rows[rows >= 0]
-        ranked[: len(listed)] = self.items.rows["hash"][listed]
+        ranked[: best.size] = self.items.rows["hash"][rows[best]]
         return ranked
 
     def recommend(self, subjects: Sequence[str], now_ms: int, k: int = 20) -> Lists:
         """Return the lists of users by all that is known of them, after the list policy."""
         return self._recommender.recommend(self.users.histories(subjects), self._neighbours, now_ms, k)
 
-    def _train(self, examples: ExampleBatch) -> None:
-        if len(examples):
-            self.trainer.apply(examples)
-            self.scorer = self.trainer.current()
+    def _train(self, effects: UserEffects) -> None:
+        if len(effects.examples):
+            self.trainer.apply(effects.examples)
+            self.scorer = self.trainer.scorer()
+        if effects.outcomes:
+            self.trainer.winback.apply(OutcomeBatch.of(effects.outcomes))
+            learned = self.trainer.winback
+            self.bandit = replace(learned.current(), version=max(1, learned.version))
+
+    def _examine(self, followed: Followed, context: int) -> tuple[Int64s, RankExamples]:
+        """Return the candidates of a touch, as rows and as a labelled set, gathered once."""
+        if followed is not self._followed:
+            self._followed, self._examined = followed, {}
+        found = self._examined.get(context)
+        if found is None:
+            assert followed.contexts is not None
+            part = followed.contexts.take(slice(context, context + 1))
+            gathered = self._recommender.candidates(part.histories, self._neighbours, int(part.time_ms[0]))
+            found = gathered.row, label(gathered, part.item, part.time_ms, self._neighbours)
+            self._examined[context] = found
+        return found
 
 
 def _starts(events: EventBatch, pairs: PairBatch) -> tuple[Int64s, Int64s]:

@@ -128,12 +128,18 @@ class Trail:
         (g, r) the users' last touches afterwards, newest first.
     touched
         (g,) touches of the present session within these events.
+    earlier
+        (m, r) the user's touches before each, newest first, also of former sessions.
+    available
+        (m,) touches of the session before each.
     """
 
     previous: UInt64s
     returns: Bools
     recent: UInt64s
     touched: Int64s
+    earlier: UInt64s
+    available: Int64s
 
 
 def follow_touches(
@@ -155,7 +161,7 @@ def follow_touches(
     recent
         (g, r) last touches before, newest first, 0 for none.
     in_session
-        (g,) how many of these belong to the session that was present before.
+        (g,) touches of the session that was present before, also those no longer in `recent`.
     last_ordinal
         (g,) ordinal of each user's last event, touch or not.
     distance
@@ -176,6 +182,8 @@ def follow_touches(
         returns=(earlier == item[:, None]).any(axis=1) & (earlier[:, 0] != item),
         recent=_newest(line, group, recent),
         touched=touched,
+        earlier=earlier,
+        available=available,
     )
 
 

@@ -1,4 +1,4 @@
-"""The topology on one page: three agents, three kinds of state, two broadcasts; and their worker."""
+"""The topology on one page: four agents, four kinds of state, two broadcasts; and their worker."""
 
 import asyncio
 import logging
@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Final
 
 from online_models.evaluation.live_lists import LiveLists
+from online_models.items.rank_trainer import RankTrainerSettings
 from online_models.items.recommender import Recommender
 from streams import clients, topics
 from streams.agents.broadcast import Broadcast
 from streams.agents.items import ItemsHandler
+from streams.agents.ranker import RankerHandler
 from streams.agents.trainer import TrainerHandler
 from streams.agents.users import UsersHandler, UsersTopics
 from streams.api import Server
@@ -27,13 +29,14 @@ log = logging.getLogger(__name__)
 USERS: Final = "users"
 ITEMS: Final = "items"
 TRAINER: Final = "trainer"
+RANKER: Final = "ranker"
 
 _PROBE_HANGS_S: Final = 90.0
 """The calls of one try add up to less, as long as the Kafka client keeps its timeouts."""
 
 
 class Worker:
-    """One worker: the engine with its three agents, the broadcast reader, metrics and lookups.
+    """One worker: the engine with its four agents, the broadcast reader, metrics and lookups.
 
     Parameters
     ----------
@@ -74,6 +77,12 @@ class Worker:
             topics.EXAMPLES.full_name(settings),
             topics.TRAINER_CHANGELOG.full_name(settings),
             self._trainer,
+        )
+        self.runtime.agent(
+            RANKER,
+            topics.RANK_EXAMPLES.full_name(settings),
+            topics.RANKER_CHANGELOG.full_name(settings),
+            self._ranker,
         )
         self.server = Server(self)
 
@@ -174,8 +183,10 @@ class Worker:
                 dead_letters=topics.DEAD_LETTERS.full_name(settings),
                 item_pairs=topics.ITEM_PAIRS.full_name(settings),
                 examples=topics.EXAMPLES.full_name(settings),
+                rank_examples=topics.RANK_EXAMPLES.full_name(settings),
                 scores=topics.SCORES.full_name(settings),
                 alerts=topics.ALERTS.full_name(settings),
+                interventions=topics.INTERVENTIONS.full_name(settings),
                 recommendations=topics.RECOMMENDATIONS.full_name(settings),
             ),
             broadcast=self.broadcast,
@@ -195,6 +206,9 @@ class Worker:
         return TrainerHandler(
             trainer_settings(self.settings), topics.MODELS.full_name(self.settings), self.metrics
         )
+
+    def _ranker(self, partition: int) -> RankerHandler:  # noqa: ARG002  # there is only one
+        return RankerHandler(RankTrainerSettings(), topics.MODELS.full_name(self.settings), self.metrics)
 
     @property
     def _partitions(self) -> int:

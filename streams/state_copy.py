@@ -29,6 +29,7 @@ _SOURCES: Final = {
     topics.USERS_CHANGELOG: topics.EVENTS,
     topics.ITEMS_CHANGELOG: topics.ITEM_PAIRS,
     topics.TRAINER_CHANGELOG: topics.EXAMPLES,
+    topics.RANKER_CHANGELOG: topics.RANK_EXAMPLES,
 }
 """By changelog: the topic that the positions in it are of."""
 

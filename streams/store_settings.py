@@ -1,5 +1,7 @@
 """Settings of the stores out of the settings of a worker: the one place where the two meet."""
 
+from dataclasses import replace
+
 from online_models.churn.quarantine import QuarantineSettings
 from online_models.churn.quiet_hours import QuietHours
 from online_models.churn.settings import AlertSettings, UserSettings
@@ -7,6 +9,7 @@ from online_models.churn.trainer import TrainerSettings
 from online_models.items.policy import PolicySettings
 from online_models.items.settings import CooccurrenceSettings
 from online_models.pipeline import PipelineSettings
+from online_models.winback.settings import ActionSettings, WinbackSettings
 from streams.settings import Settings, milliseconds
 
 
@@ -24,6 +27,7 @@ def user_settings(settings: Settings, partitions: int) -> UserSettings:
         session_gap_ms=milliseconds(events.session_gap),
         recent_items=events.recent_items,
         pair_distance=settings.recommendations.pair_distance,
+        contexts_per_second=settings.recommendations.ranker_examples_per_second / partitions,
         state_ttl_ms=milliseconds(state.state_ttl),
         max_users=state.max_users,
         dedupe_max_ids=state.dedupe_max_ids,
@@ -45,6 +49,20 @@ def user_settings(settings: Settings, partitions: int) -> UserSettings:
             frequency_window_ms=milliseconds(alerts.alert_cap_window),
             quiet_hours=QuietHours.parse(alerts.quiet_hours, alerts.time_zone),
         ),
+        winback=winback_settings(settings, partitions),
+    )
+
+
+def winback_settings(settings: Settings, partitions: int) -> WinbackSettings:
+    """Return the settings of win-back in one of `partitions` partitions."""
+    winback = settings.winback
+    return WinbackSettings(
+        actions=tuple(ActionSettings.parse(text) for text in winback.winback_actions),
+        holdout=winback.winback_holdout,
+        salt=winback.winback_salt,
+        exploration=winback.winback_exploration,
+        return_value=winback.return_value,
+        partitions=partitions,
     )
 
 
@@ -80,7 +98,8 @@ def policy_settings(settings: Settings) -> PolicySettings:
 def pipeline_settings(settings: Settings) -> PipelineSettings:
     """Return the settings of all stores in one process."""
     return PipelineSettings(
-        users=user_settings(settings, partitions=1),
+        # What runs in one process learns from every touch.
+        users=replace(user_settings(settings, partitions=1), contexts_per_second=None),
         items=cooccurrence_settings(settings),
         trainer=trainer_settings(settings),
         policy=policy_settings(settings),

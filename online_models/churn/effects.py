@@ -11,7 +11,9 @@ from online_models.churn.alerts import ChurnAlert, WithheldReason
 from online_models.churn.labels import ExampleBatch
 from online_models.churn.quarantine import MutedReason
 from online_models.events import Int64s, Reject
+from online_models.items.histories import TouchContexts
 from online_models.items.pairs import PairBatch
+from online_models.winback.outcomes import Decision, Outcome
 
 
 class ChurnScore(NamedTuple):
@@ -86,10 +88,14 @@ class UserEffects:
         Pairs of user and offset of the last event that touched an item, in the order of these offsets.
     forgotten
         Users to be forgotten everywhere, in log order.
+    contexts
+        Sampled touches with what came before them, numbered through all of `pairs`; None without one.
     withheld
         How many alerts were not sent, by reason.
     muted
         How many accepted events count for their users only and are not learned from, by reason.
+    decisions, outcomes
+        What was decided on win-back, and what came of earlier decisions, in the order of the ticks.
     """
 
     accepted: Int64s
@@ -103,6 +109,9 @@ class UserEffects:
     forgotten: list[Forgotten]
     withheld: Mapping[WithheldReason, int]
     muted: Mapping[MutedReason, int]
+    decisions: list[Decision]
+    outcomes: list[Outcome]
+    contexts: TouchContexts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +176,18 @@ class Collected:
         self.active: dict[str, int] = {}
         self.forgotten: list[Forgotten] = []
         self.muted: Counter[MutedReason] = Counter()
+        self._touches = 0
+        self._contexts: list[tuple[int, TouchContexts]] = []
         self.withheld: Counter[WithheldReason] = Counter()
+        self.decisions: list[Decision] = []
+        self.outcomes: list[Outcome] = []
+
+    def note_touches(self, pairs: PairBatch, contexts: TouchContexts | None) -> None:
+        """Note touches, and the sampled ones with their contexts."""
+        self.pairs.append(pairs)
+        if contexts is not None and len(contexts):
+            self._contexts.append((self._touches, contexts))
+        self._touches += pairs.touch_item.size
 
     def note_active(self, subject: str, offset: int) -> None:
         """Note that a user touched items in the event at an offset."""
@@ -193,5 +213,8 @@ class Collected:
             active=list(self.active.items()),
             forgotten=self.forgotten,
             muted=self.muted,
+            contexts=TouchContexts.concat(self._contexts),
             withheld=self.withheld,
+            decisions=self.decisions,
+            outcomes=self.outcomes,
         )

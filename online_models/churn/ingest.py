@@ -1,6 +1,6 @@
 """Events into user rows: counts, sessions, touches and the pairs they make."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,8 +19,11 @@ from online_models.churn.rows import (
 )
 from online_models.churn.settings import UserSettings
 from online_models.events import KIND, EventBatch, Int64s, UInt64s, hash_id
+from online_models.items.histories import Histories, TouchContexts
+from online_models.items.own_items import OwnItems, remember
 from online_models.items.pairs import PairBatch, pairs_from_touches
-from online_models.sessions import SessionCut, cut_sessions, follow_touches, push
+from online_models.items.sampling import TouchSampler
+from online_models.sessions import SessionCut, Trail, cut_sessions, follow_touches, push
 
 _PURCHASE = KIND["purchase"]
 
@@ -37,12 +40,15 @@ class Applied:
         Touches and pairs in log order; None without a touch.
     touching
         Indices of the events that touched an item, ascending.
+    contexts
+        Sampled touches with what came before them, numbered as in `pairs`; None without a touch.
     """
 
     group: Int64s
     time: Int64s
     pairs: PairBatch | None
     touching: Int64s
+    contexts: TouchContexts | None = None
 
 
 def apply_events(  # noqa: PLR0917  # columns
@@ -52,6 +58,7 @@ def apply_events(  # noqa: PLR0917  # columns
     index: Int64s,
     settings: UserSettings,
     next_tick_ms: int,
+    sampler: TouchSampler,
     muted: Bools,
 ) -> Applied:
     """Apply accepted events between two ticks to the rows of their users, in place.
@@ -68,6 +75,8 @@ def apply_events(  # noqa: PLR0917  # columns
         Session gap and sizes.
     next_tick_ms
         The tick that follows these events.
+    sampler
+        Which touches are to be returned with their contexts.
     muted
         (n,) whether the event's touches and pairs are kept from the items.
     """
@@ -86,14 +95,14 @@ def apply_events(  # noqa: PLR0917  # columns
     move_anchor(mine, stretch)
     chosen = index[order]
     cut = _count(mine, user, events, chosen, settings)
-    pairs, touching = _touch(mine, user, events, chosen, cut, settings, muted[order])
+    touched = _touch(mine, user, events, chosen, cut, settings, sampler, muted[order])
     mine["last_ms"], mine["session"], mine["session_start_ms"] = (
         cut.last_ms,
         cut.session,
         cut.session_start_ms,
     )
     rows[users] = mine
-    return Applied(group[order], events.time[chosen], pairs, touching)
+    return Applied(group[order], events.time[chosen], *touched)
 
 
 def _count(
@@ -122,16 +131,17 @@ def _touch(  # noqa: PLR0917  # columns
     chosen: Int64s,
     cut: SessionCut,
     settings: UserSettings,
+    sampler: TouchSampler,
     muted: Bools,
-) -> tuple[PairBatch | None, Int64s]:
-    """Remember touched and bought items; return the pairs in log order and the touching events."""
+) -> tuple[PairBatch | None, Int64s, TouchContexts | None]:
+    """Remember touched and bought items; return pairs in log order, touching events and sampled contexts."""
     last = np.append(np.flatnonzero(np.diff(user)), user.size - 1)
     fresh = cut.ordinal[last] > 0
-    before = np.minimum(rows["session_touches"], settings.recent_items).astype(np.int64)
+    before = rows["session_touches"].astype(np.int64)
     rows["session_touches"][fresh] = 0
     place, item = _touched_items(events, chosen)
     if not item.size:
-        return None, place
+        return None, place, None
     joined = np.flatnonzero(cut.joins[place])
     trail = follow_touches(
         group=user[place[joined]],
@@ -146,12 +156,21 @@ def _touch(  # noqa: PLR0917  # columns
     rows["session_touches"] += trail.touched.astype(np.uint32)
     returned = user[place[joined[trail.returns]]]
     rows["item_returns"] += np.bincount(returned, minlength=rows.size).astype(np.uint32)
-    _remember(rows, user[place], events, chosen[place], item)
+    contexts = _remember(rows, user[place], events, chosen[place], item, (joined, trail), sampler)
     previous = np.zeros((item.size, settings.pair_distance), np.uint64)
     previous[joined] = trail.previous
-    heard = ~muted[place]
-    pairs = _pairs(events, chosen[place[heard]], item[heard], previous[heard]) if heard.any() else None
-    return pairs, np.unique(chosen[place])
+    touching, heard = np.unique(chosen[place]), ~muted[place]
+    if not heard.all():
+        contexts = _heard(contexts, heard[np.argsort(item)])
+        place, item, previous = place[heard], item[heard], previous[heard]
+    pairs = _pairs(events, chosen[place], item, previous) if item.size else None
+    return pairs, touching, contexts
+
+
+def _heard(contexts: TouchContexts, heard: Bools) -> TouchContexts:
+    """Return the contexts of touches that are passed on, numbered among these; `heard` is in log order."""
+    kept = contexts.take(np.flatnonzero(heard[contexts.place]))
+    return replace(kept, place=(np.cumsum(heard) - 1)[kept.place])
 
 
 def _touched_items(events: EventBatch, chosen: Int64s) -> tuple[Int64s, Int64s]:
@@ -163,8 +182,16 @@ def _touched_items(events: EventBatch, chosen: Int64s) -> tuple[Int64s, Int64s]:
     return np.repeat(touching, counts), np.repeat(first, counts) + within
 
 
-def _remember(rows: Rows, user: Int64s, events: EventBatch, event: Int64s, item: Int64s) -> None:
-    """Note the categories of touched items, and the items bought."""
+def _remember(  # noqa: PLR0917  # columns
+    rows: Rows,
+    user: Int64s,
+    events: EventBatch,
+    event: Int64s,
+    item: Int64s,
+    joined: tuple[Int64s, Trail],
+    sampler: TouchSampler,
+) -> TouchContexts:
+    """Note the categories of touched items, the user's own items, and those bought; return the sample."""
     categories = rows["categories"].copy()
     np.bitwise_or.at(categories, user, _category_bits(events, item))
     rows["categories"] = categories
@@ -172,6 +199,32 @@ def _remember(rows: Rows, user: Int64s, events: EventBatch, event: Int64s, item:
     if bought.size:
         rows["bought"] = push(rows["bought"], user[bought], events.item_hash[item[bought]])
         rows["bought_ms"] = push(rows["bought_ms"], user[bought], events.time[event[bought]])
+    log = np.argsort(item)
+    lucky = np.zeros(item.size, np.bool_)
+    lucky[log] = sampler.choose(events.time[event[log]], events.event_id[event[log]])
+    places, trail = joined
+    taken = np.flatnonzero(lucky[places])
+    wanted = places[taken]
+    own = OwnItems(rows["own"].copy(), rows["own_count"].copy(), rows["own_s"].copy())
+    known = remember(own, user, events.item_hash[item], events.time[event], wanted)
+    rows["own"], rows["own_count"], rows["own_s"] = own
+    number = np.empty(item.size, np.int64)
+    number[log] = np.arange(item.size)
+    order = np.argsort(number[wanted])
+    nothing = np.zeros((wanted.size, 0), np.uint64)
+    available = trail.available[taken]
+    histories = Histories(
+        items=trail.earlier[taken],
+        in_session=np.minimum(available, trail.earlier.shape[1]),
+        session_length=available,
+        bought=nothing,
+        bought_ms=nothing.astype(np.int64),
+        own=known,
+    )
+    found = TouchContexts(
+        number[wanted], events.item_hash[item[wanted]], events.time[event[wanted]], histories
+    )
+    return found.take(order)
 
 
 def _category_bits(events: EventBatch, item: Int64s) -> UInt64s:

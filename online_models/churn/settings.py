@@ -6,6 +6,7 @@ from typing import Final, Literal
 from online_models.churn.quarantine import QuarantineSettings
 from online_models.churn.quiet_hours import QuietHours
 from online_models.errors import InvalidParameterError
+from online_models.winback.settings import WinbackSettings
 
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS
@@ -151,6 +152,10 @@ class UserSettings:
         A longer silence ends a session that has no id.
     recent_items, bought_items
         How many touches and purchases a user's row remembers.
+    own_items
+        How many different items, touched in any session, it remembers.
+    contexts_per_second
+        Touches per second of event time that are passed on for the ranker to learn from; None for all.
     pair_distance
         How many touches apart two items of a session still count as a pair; at most `recent_items`.
     state_ttl_ms
@@ -165,6 +170,8 @@ class UserSettings:
         When to alert.
     quarantine
         When a user's events are counted, but not learned from.
+    winback
+        What to do about alerted users.
 
     Raises
     ------
@@ -182,6 +189,8 @@ class UserSettings:
     session_gap_ms: int = 30 * MINUTE_MS
     recent_items: int = 10
     bought_items: int = 8
+    own_items: int = 48
+    contexts_per_second: float | None = None
     pair_distance: int = 10
     state_ttl_ms: int = 400 * DAY_MS
     max_users: int = 1_000_000
@@ -189,6 +198,7 @@ class UserSettings:
     bgnbd: BgNbdSettings = field(default_factory=BgNbdSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     quarantine: QuarantineSettings = field(default_factory=QuarantineSettings)
+    winback: WinbackSettings = field(default_factory=WinbackSettings)
 
     def __post_init__(self) -> None:
         for name in ("horizon_ms", "check_interval_ms", "landmark_interval_ms", "hazard_step_ms", "tick_ms"):
@@ -197,7 +207,7 @@ class UserSettings:
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         for name in ("allowed_lateness_ms", "session_gap_ms"):
             _require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
-        for name in ("recent_items", "bought_items", "pair_distance"):
+        for name in ("recent_items", "bought_items", "own_items", "pair_distance"):
             _require(1 <= getattr(self, name) <= 100, name, "1 to 100", getattr(self, name))
         _require(
             self.dedupe_window_ms >= self.allowed_lateness_ms,

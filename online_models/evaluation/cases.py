@@ -35,6 +35,8 @@ class Touch(NamedTuple):
         How many of `earlier` came before this touch.
     item
         The touched item.
+    place
+        Which item of the event it is.
     """
 
     event: int
@@ -44,6 +46,7 @@ class Touch(NamedTuple):
     earlier: list[int]
     length: int
     item: int
+    place: int = 0
 
 
 def shuffle_items(events: EventBatch) -> EventBatch:
@@ -129,8 +132,8 @@ class SessionFollower:
             if present is None or kinds[row] not in _TOUCHES:
                 continue
             earlier = present.items
-            for item in items[starts[row] : starts[row + 1]]:
-                yield Touch(row, subject, present.number, times[row], earlier, len(earlier), item)
+            for place, item in enumerate(items[starts[row] : starts[row + 1]]):
+                yield Touch(row, subject, present.number, times[row], earlier, len(earlier), item, place)
                 earlier.append(item)
 
     def _join(self, subject: str, time: int, session: int) -> _Present | None:

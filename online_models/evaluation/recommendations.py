@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
 
@@ -37,38 +37,36 @@ from online_models.evaluation.ranking import (
     reciprocal_ranks,
 )
 from online_models.events import EventBatch, Floats, Int64s, UInt64s, hash_id
-from online_models.items.pairs import PairBatch
 
 MODEL: Final = "keepstream"
 _BUFFERED: Final = 1024
 
 
-class Judged(Protocol):
-    """The recommender under test."""
-
-    def follow(self, events: EventBatch) -> "Followed":
-        """Let users' sessions grow by events; learn no item from them yet."""
-
-    def learn(self, pairs: PairBatch) -> None:
-        """Learn touches and pairs that `follow` found."""
-
-    def rank(self, session: UInt64s, length: int, now_ms: int, k: int) -> UInt64s:
-        """Return (k,) item hashes, best first, 0 where there are fewer; `session` is newest first."""
-
-
 class Followed(Protocol):
-    """What `follow` came to: which events were accepted, and what there is to learn."""
+    """What `follow` came to: which events were accepted, and the touches in them."""
 
     @property
     def accepted(self) -> Int64s:
         """Indices of the accepted events."""
 
-    @property
-    def pairs(self) -> PairBatch:
-        """Touches and pairs of these, in log order."""
+    def context_at(self, event: int, place: int) -> int:
+        """Return by which number a touch (accepted event, item within it) is to be asked for; -1: by none."""
 
-    def pairs_of(self, start: int, stop: int) -> PairBatch:
-        """Return the touches and pairs of the accepted events from `start` up to `stop`."""
+
+Events_ = TypeVar("Events_", bound=Followed)
+
+
+class Judged(Protocol[Events_]):
+    """The recommender under test."""
+
+    def follow(self, events: EventBatch) -> Events_:
+        """Let users' sessions grow by events; learn nothing else from them yet."""
+
+    def learn(self, followed: Events_, start: int, stop: int) -> None:
+        """Learn from the accepted events from `start` up to `stop`."""
+
+    def rank(self, followed: Events_, context: int, k: int) -> UInt64s:
+        """Return (k,) item hashes before a touch has happened, best first, 0 where there are fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +83,6 @@ class RecommendationTrialSettings:
         Whether nothing is learned from tested events.
     session_gap_ms
         Silence that ends a session without an id, milliseconds.
-    remembered
-        Items of a session that the model is shown at most, newest first.
     draws
         How intervals are resampled, over sessions.
 
@@ -100,11 +96,10 @@ class RecommendationTrialSettings:
     min_history: int = 1
     freeze: bool = False
     session_gap_ms: int = 1_800_000
-    remembered: int = 10
     draws: Draws = field(default_factory=Draws)
 
     def __post_init__(self) -> None:
-        for name, least in (("k", 1), ("min_history", 0), ("session_gap_ms", 0), ("remembered", 1)):
+        for name, least in (("k", 1), ("min_history", 0), ("session_gap_ms", 0)):
             if getattr(self, name) < least:
                 raise InvalidParameterError(f"{name} must be at least {least}, got {getattr(self, name)}")
 
@@ -147,7 +142,7 @@ class RecommendationTrial:
         How it is judged.
     """
 
-    def __init__(self, model: Judged, settings: RecommendationTrialSettings) -> None:
+    def __init__(self, model: Judged[Any], settings: RecommendationTrialSettings) -> None:
         self.settings = settings
         self._model = model
         self._sessions = SessionFollower(settings.session_gap_ms)
@@ -176,7 +171,7 @@ class RecommendationTrial:
         self._note_categories(accepted)
         for touch in self._sessions.touches(accepted):
             self._teach(touch)
-        self._model.learn(followed.pairs)
+        self._model.learn(followed, 0, len(accepted))
         self._counts["learned_events"] += len(accepted)
 
     def test(self, events: EventBatch) -> None:
@@ -189,13 +184,13 @@ class RecommendationTrial:
         learned = 0
         for event, touches in groupby(self._sessions.touches(accepted), key=attrgetter("event")):
             if not self.settings.freeze:
-                self._model.learn(followed.pairs_of(learned, event))
+                self._model.learn(followed, learned, event)
             learned = event
-            self._test_event(touches)
+            self._test_event(touches, followed)
             if len(self._waiting) >= _BUFFERED:
                 self._judge()
         if not self.settings.freeze:
-            self._model.learn(followed.pairs_of(learned, len(accepted)))
+            self._model.learn(followed, learned, len(accepted))
 
     def report(self) -> RecommendationReport:
         """Return everything found so far."""
@@ -209,22 +204,22 @@ class RecommendationTrial:
             intervals={baseline.name: self._lead_over(baseline.name) for baseline in self._baselines},
         )
 
-    def _test_event(self, touches: Iterator[Touch]) -> None:
+    def _test_event(self, touches: Iterator[Touch], followed: Followed) -> None:
         """Predict the touches of one event, each from those before it, then let the baselines learn them."""
         seen: list[tuple[Touch, list[int]]] = []
         for touch in touches:
             if touch.length >= self.settings.min_history:
-                self._waiting.append(self._predict(touch))
+                self._waiting.append(self._predict(touch, followed))
             seen.append((touch, touch.earlier[:]))
         for touch, earlier in seen:
             self._own.learn(touch.subject, earlier, touch.item)
             if not self.settings.freeze:
                 self._teach_items(touch.subject, earlier, touch.item)
 
-    def _predict(self, touch: Touch) -> "_Case":
-        k, shown = self.settings.k, self.settings.remembered
-        newest = np.array(touch.earlier[: -shown - 1 : -1], dtype=np.uint64)
-        lists = [self._model.rank(newest, touch.length, touch.time_ms, k)]
+    def _predict(self, touch: Touch, followed: Followed) -> "_Case":
+        k = self.settings.k
+        context = followed.context_at(touch.event, touch.place)
+        lists = [self._model.rank(followed, context, k) if context >= 0 else np.zeros(k, np.uint64)]
         for baseline in self._baselines:
             ranked = baseline.rank(touch.subject, touch.earlier, k)
             lists.append(np.array(ranked + [0] * (k - len(ranked)), dtype=np.uint64))

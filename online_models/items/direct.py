@@ -6,7 +6,7 @@ import numpy.typing as npt
 from online_models.events import Floats, Int64s, UInt64s
 from online_models.items.cooccurrence import CooccurrenceStore
 from online_models.items.popular import PopularLists
-from online_models.items.slots import LAG1
+from online_models.items.slots import BACKWARD, FORWARD, LAG1
 from online_models.items.source import Neighbourhood, lag1_shares, log2_or_none
 
 
@@ -34,13 +34,18 @@ class DirectNeighbours:
         return np.array(self._store.rows_of(hashes.ravel().tolist()), np.int64).reshape(hashes.shape)
 
     def neighbours(self, rows: Int64s) -> Neighbourhood:
-        """Return the partners of known rows (n,)."""
+        """Return the partners of known rows (n,), as many as would be broadcast."""
         held = self._store.rows
         used = int(held["used"][rows].max(initial=0))
-        weights = held["weights"][rows, :used]
+        hashes, weights = held["partner"][rows, :used], held["weights"][rows, :used]
+        width = self.settings.published_partners
+        if used > width:
+            total = weights[:, :, FORWARD] + weights[:, :, BACKWARD]
+            best = np.argsort(-total, axis=1, kind="stable")[:, :width]
+            hashes = np.take_along_axis(hashes, best, axis=1)
+            weights = np.take_along_axis(weights, best[:, :, None], axis=1)
         weights[:, :, LAG1] = lag1_shares(weights[:, :, LAG1], held["popularity"][rows])
-        partners = self.rows_of(held["partner"][rows, :used])
-        return Neighbourhood(partners, weights, held["epoch"][rows].astype(np.float64))
+        return Neighbourhood(self.rows_of(hashes), weights, held["epoch"][rows].astype(np.float64))
 
     def heat(self, rows: Int64s) -> tuple[Floats, Floats]:
         """Return slow and fast heat of known rows (n,); -inf where never touched."""
@@ -62,6 +67,11 @@ class DirectNeighbours:
         """Return category codes of known rows (n,); 0 = unknown."""
         codes: Int64s = self._store.rows["category"][rows].view(np.int64)
         return codes
+
+    def prices(self, rows: Int64s) -> Floats:
+        """Return the latest prices of known rows (n,); NaN where unknown."""
+        prices: Floats = self._store.rows["price"][rows]
+        return prices
 
     def item_id(self, row: int) -> str:
         """Return the id of an item, "" where only its hash is known."""

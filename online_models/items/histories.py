@@ -1,11 +1,13 @@
 """What a recommendation needs to know of its users, as columns."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
 from online_models.events import Int64s, UInt64s
+from online_models.items.own_items import OwnItems
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,8 @@ class Histories:
         (n,) touches in the present session so far, also those that `items` no longer holds.
     bought, bought_ms
         (n, b) hashes of the last bought items (0 = none) and when, epoch milliseconds.
+    own
+        (n, k) what they touched in all sessions.
     """
 
     items: UInt64s
@@ -29,6 +33,7 @@ class Histories:
     session_length: Int64s
     bought: UInt64s
     bought_ms: Int64s
+    own: OwnItems
 
     def __len__(self) -> int:
         """Return the number of users."""
@@ -42,6 +47,7 @@ class Histories:
             self.session_length[rows],
             self.bought[rows],
             self.bought_ms[rows],
+            self.own.take(rows),
         )
 
     @classmethod
@@ -49,4 +55,55 @@ class Histories:
         """Return the history of one user whose present session touched `items`, (r,) newest first."""
         length = np.array([items.size], np.int64)
         nothing = np.zeros((1, 0), np.uint64)
-        return cls(items[None, :], length, length, nothing, nothing.astype(np.int64))
+        return cls(items[None, :], length, length, nothing, nothing.astype(np.int64), OwnItems.none(1))
+
+
+@dataclass(frozen=True, slots=True)
+class TouchContexts:
+    """Touches, each with what was known of its user just before it: what a ranker learns from.
+
+    Parameters
+    ----------
+    place
+        (m,) number of the touch among all touches of the same log, ascending.
+    item
+        (m,) hash of the touched item.
+    time_ms
+        (m,) event time, epoch milliseconds.
+    histories
+        The m users just before; of purchases nothing is said.
+    """
+
+    place: Int64s
+    item: UInt64s
+    time_ms: Int64s
+    histories: Histories
+
+    def __len__(self) -> int:
+        """Return the number of touches."""
+        return self.item.size
+
+    def take(self, rows: Int64s | slice) -> Self:
+        """Return the given touches."""
+        return type(self)(self.place[rows], self.item[rows], self.time_ms[rows], self.histories.take(rows))
+
+    @classmethod
+    def concat(cls, parts: Sequence[tuple[int, Self]]) -> "TouchContexts | None":
+        """Return parts of one log as one, each with the number of touches before it; None without a part."""
+        if not parts:
+            return None
+        histories = [part.histories for _, part in parts]
+        own = [history.own for history in histories]
+        return cls(
+            np.concatenate([part.place + before for before, part in parts]),
+            np.concatenate([part.item for _, part in parts]),
+            np.concatenate([part.time_ms for _, part in parts]),
+            Histories(
+                np.concatenate([history.items for history in histories]),
+                np.concatenate([history.in_session for history in histories]),
+                np.concatenate([history.session_length for history in histories]),
+                np.concatenate([history.bought for history in histories]),
+                np.concatenate([history.bought_ms for history in histories]),
+                OwnItems(*(np.concatenate(columns) for columns in zip(*own, strict=True))),
+            ),
+        )

@@ -187,6 +187,10 @@ class NeighbourTable:
         """Return category codes of known rows (n,); 0 = unknown."""
         return self._category[rows]
 
+    def prices(self, rows: Int64s) -> Floats:
+        """Return the latest prices of known rows (n,); NaN where unknown."""
+        return self.price[rows]
+
     def item_id(self, row: int) -> str:
         """Return the id of an item, "" where only its hash is known."""
         return self._ids[row]

@@ -6,28 +6,26 @@ import numpy as np
 
 from online_models.errors import InvalidParameterError
 from online_models.events import Floats
-from online_models.items.candidates import RANK_FEATURES
+from online_models.items.features import RANK_FEATURES
 from online_models.items.pairs import Floats32
 
-BASE_WEIGHTS: Final = {
-    "forward": 0.0,
-    "backward": 0.0,
-    "lag1_share": 0.2,
+_BASE: Final = {
+    "lag1_share": 0.6,
     "session_recency": 1.85,
-    "session_count": 0.0,
     "is_last": -2.0,
-    "log_popularity": -0.12,
-    "log_lately": 0.08,
-    "rank": 0.0,
-    "session_length": 0.0,
-    "cooccurrence": 1.1,
-    "reload_share": 0.65,
-    "fallback_popularity": 0.3,
+    "log_popularity": -0.48,
+    "log_lately": 0.32,
+    "cooccurrence": 3.3,
+    "reload_share": 1.95,
+    "fallback_popularity": 1.2,
     "same_category": 1.0,
+    "two_steps": 0.9,
+    "own_count": 0.5,
 }
+BASE_WEIGHTS: Final = {name: _BASE.get(name, 0.0) for name in RANK_FEATURES}
 """Weights of a softmax over each list's candidates, fitted on the training parts of two public click logs at
 once (serenade's example sessions and the first week of the RecSys Challenge 2015) and rounded. Both logs lack
-categories: the weight of the last feature is a choice."""
+categories and returning users: the weights of the last three features named above are a choice."""
 
 
 class Ranker(Protocol):

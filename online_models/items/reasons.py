@@ -3,7 +3,7 @@
 import numpy as np
 
 from online_models.events import Int64s
-from online_models.items.candidates import CandidateSettings, weighted_neighbours
+from online_models.items.evidence import CandidateSettings, weighted_neighbours
 from online_models.items.histories import Histories
 from online_models.items.slots import BACKWARD, FORWARD, Bools
 from online_models.items.source import NeighbourSource

@@ -6,7 +6,8 @@ from typing import Final
 import numpy as np
 
 from online_models.events import Floats, Int64s, UInt64s
-from online_models.items.candidates import Candidates, CandidateSettings, gather
+from online_models.items.candidates import Candidates, gather
+from online_models.items.evidence import CandidateSettings
 from online_models.items.histories import Histories
 from online_models.items.policy import PolicySettings, excluded, spread_categories
 from online_models.items.ranker import BaseRanker, Ranker

@@ -60,6 +60,9 @@ class NeighbourSource(Protocol):
     def categories(self, rows: Int64s) -> Int64s:
         """Return category codes of known rows (n,); 0 = unknown."""
 
+    def prices(self, rows: Int64s) -> Floats:
+        """Return the latest prices of known rows (n,); NaN where unknown."""
+
     def item_id(self, row: int) -> str:
         """Return the id of an item, "" where only its hash is known."""
 

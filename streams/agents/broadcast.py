@@ -1,4 +1,4 @@
-"""What a worker knows of the whole shop: the newest churn model and every item's neighbours."""
+"""What a worker knows of the whole shop: the newest models and every item's neighbours."""
 
 import dataclasses
 import logging
@@ -13,14 +13,24 @@ from online_models.churn.scorer import ChurnScorer
 from online_models.errors import CorruptStateError
 from online_models.events import UInt64s, hash_id
 from online_models.items.neighbours import NeighbourRow, NeighbourTable
+from online_models.items.network import FrozenRanker
+from online_models.items.ranker import BaseRanker, Ranker
 from online_models.items.settings import CooccurrenceSettings
+from online_models.winback.bandit import BanditPolicy
 from streams import model_rows
-from streams.agents.documents import neighbour_row
+from streams.agents.documents import BASE_RANKER, RANKER, neighbour_row
 from streams.broadcast import BroadcastReader, Refused, Rows
 from streams.encode import read, read_snapshot
 from streams.schemas import ItemNeighbours, ModelSnapshot
 
 log = logging.getLogger(__name__)
+
+
+class _Ranking(NamedTuple):
+    """A ranker and its version."""
+
+    version: str
+    ranker: Ranker
 
 
 class _Model(NamedTuple):
@@ -47,6 +57,13 @@ class Broadcast:
         Told the topic and number of rows taken over; 0 of each topic at start.
     on_refused
         Told the topic of every row that cannot be read.
+
+    Attributes
+    ----------
+    table
+        Every item's neighbours.
+    bandit
+        What is believed of the win-back actions; None before the first outcomes.
     """
 
     def __init__(
@@ -63,6 +80,9 @@ class Broadcast:
         self.table = NeighbourTable(settings)
         self._newest: _Model | None = None
         self._pinned: _Model | None = None
+        self.bandit: BanditPolicy | None = None
+        self._newest_ranker = _Ranking(BASE_RANKER, BaseRanker())
+        self._pinned_ranker: _Ranking | None = None
         self._horizon_ms = horizon_ms
         self._on_taken, self._on_refused = on_taken, on_refused
         self._topics = (neighbours, models)
@@ -80,6 +100,16 @@ class Broadcast:
         """What to score with; None before the first model."""
         used = self._pinned or self._newest
         return used and used.scorer
+
+    @property
+    def ranker(self) -> Ranker:
+        """What to rank with; the fixed weights before the first learned ranker."""
+        return (self._pinned_ranker or self._newest_ranker).ranker
+
+    @property
+    def ranker_version(self) -> str:
+        """The version of what is ranked with."""
+        return (self._pinned_ranker or self._newest_ranker).version
 
     @property
     def snapshot(self) -> ModelSnapshot | None:
@@ -132,16 +162,33 @@ class Broadcast:
         refused = []
         for place, (key, value) in enumerate(rows):
             row = model_rows.parse(key)
-            if row is None or row.model != "churn" or row.kind == "day":
+            if row is None or row.model not in ("churn", "winback", RANKER) or row.kind == "day":
                 continue
             try:
-                if row.kind == "pin":
+                if row.model == "winback":
+                    self._believe(value)
+                elif row.model == RANKER:
+                    self._take_ranker(row, value)
+                elif row.kind == "pin":
                     self._pin(None if value is None else self._model(value))
                 elif value is not None:
                     self._newest = self._model(value)
             except CorruptStateError as error:
                 refused.append(Refused(place, str(error)))
         return refused
+
+    def _believe(self, value: bytes | None) -> None:
+        if value is not None:
+            with snapshots.reading("winback-policy"):
+                self.bandit = BanditPolicy.from_snapshot(read_snapshot(value).state["policy"])
+
+    def _take_ranker(self, row: model_rows.ModelRow, value: bytes | None) -> None:
+        ranking = None if value is None else _ranking(value)
+        if row.kind == "pin":
+            log.info("ranking with %s", ranking.version if ranking else self._newest_ranker.version)
+            self._pinned_ranker = ranking
+        elif ranking is not None:
+            self._newest_ranker = ranking
 
     def _model(self, value: bytes) -> _Model:
         snapshot = read_snapshot(value)
@@ -171,3 +218,9 @@ class Broadcast:
         for _ in refused:
             self._on_refused(topic)
         return refused
+
+
+def _ranking(value: bytes) -> _Ranking:
+    snapshot = read_snapshot(value)
+    with snapshots.reading(RANKER):
+        return _Ranking(snapshot.model_version, FrozenRanker.from_snapshot(snapshot.state["ranker"]))

@@ -15,6 +15,7 @@ from online_models.errors import CorruptStateError
 from online_models.events import Floats, hash_id
 from online_models.items.cooccurrence import ItemView
 from online_models.items.neighbours import NeighbourRow
+from online_models.items.rank_trainer import PublishedRanker
 from online_models.items.recommender import Lists
 from streams.encode import check_id, recommendation_id, sealed
 from streams.schemas import (
@@ -30,10 +31,12 @@ from streams.schemas import (
     UserRisk,
 )
 
-RANKER: Final = "base-1"
+RANKER: Final = "ranker"
+BASE_RANKER: Final = "base-1"
 """Name of the ranker with fixed weights."""
 
 _DIGITS: Final = 5
+_SENT_ITEMS: Final = 5
 
 
 def neighbours_documents(rows: Sequence[NeighbourRow]) -> list[ItemNeighbours]:
@@ -183,6 +186,20 @@ def model_snapshot(scorer: ChurnScorer, latest_ms: int) -> ModelSnapshot:
     )
 
 
+def ranker_snapshot(published: PublishedRanker) -> ModelSnapshot:
+    """Return a ranker as it is broadcast: plain numbers."""
+    return sealed(
+        ModelSnapshot(
+            model=RANKER,
+            model_version=f"{RANKER}-{published.version}",
+            event_time=published.latest_ms,
+            examples=published.sets,
+            format=SNAPSHOT_VERSION,
+            state={"ranker": published.ranker.to_snapshot(), "card": dict(published.card)},
+        )
+    )
+
+
 def short(values: Floats) -> Floats:
     """Round to the digits that matter: broadcast rows are read by every worker.
 
@@ -260,6 +277,11 @@ def alerts(found: Sequence[Alert], origin: Origin, horizon_ms: int) -> list[Chur
     ]
 
 
+def lists_by_subject(subjects: Sequence[str], lists: Lists) -> dict[str, list[RecommendedItem]]:
+    """Return the first items of the lists of users."""
+    return {subject: list_items(lists, index)[:_SENT_ITEMS] for index, subject in enumerate(subjects)}
+
+
 def list_items(lists: Lists, index: int) -> list[RecommendedItem]:
     """Return one user's list."""
     return [
@@ -271,7 +293,13 @@ def list_items(lists: Lists, index: int) -> list[RecommendedItem]:
 
 
 def recommendations(
-    active: Sequence[tuple[str, int]], lists: Lists, partition: int, topic: str, now_ms: int
+    active: Sequence[tuple[str, int]],
+    lists: Lists,
+    partition: int,
+    topic: str,
+    now_ms: int,
+    *,
+    version: str = BASE_RANKER,
 ) -> list[Recommendation]:
     """Return the lists of users, identified by the event that caused them; empty lists are left out.
 
@@ -285,13 +313,15 @@ def recommendations(
         Where these events lie.
     now_ms
         Event time of the partition, epoch milliseconds.
+    version
+        The ranker that made them.
     """
     return [
         Recommendation(
             id=recommendation_id(partition, offset),
             subject=subject,
             event_time=now_ms,
-            model_version=RANKER,
+            model_version=version,
             source=Origin("users", "cooccurrence", topic, partition, offset),
             items=list_items(lists, index),
             user_id=subject[2:] if subject.startswith("u:") else None,

@@ -3,6 +3,7 @@
 from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,9 +16,12 @@ from online_models.evaluation.live_lists import LiveLists
 from online_models.events import TOUCH_KINDS, EventBatch, Int64s, Reject, hash_ids
 from online_models.items.histories import Histories
 from online_models.items.pairs import PairBatch, item_partitions
+from online_models.items.rank_examples import examples_of
 from online_models.items.recommender import Lists, Recommender
+from online_models.winback.outcomes import OutcomeBatch
+from online_models.winback.settings import NONE
 from streams import encode
-from streams.agents import documents
+from streams.agents import documents, interventions
 from streams.agents.broadcast import Broadcast
 from streams.agents.report import Report
 from streams.decode import Decoder
@@ -25,6 +29,7 @@ from streams.engine.handler import Output, Record, Row
 from streams.schemas import Origin
 
 _EXAMPLES_PER_RECORD = 2_000
+_SETS_PER_RECORD = 100
 
 
 class UsersTopics(NamedTuple):
@@ -34,8 +39,10 @@ class UsersTopics(NamedTuple):
     dead_letters: str
     item_pairs: str
     examples: str
+    rank_examples: str
     scores: str
     alerts: str
+    interventions: str
     recommendations: str
 
 
@@ -92,7 +99,7 @@ class UsersHandler:
         """Judge the records, apply the events, and return everything that follows from them."""
         decoded = self._decoder.decode(records)
         events = decoded.events
-        effects = self.store.apply(events, self._broadcast.scorer)
+        effects = self.store.apply(events, self._broadcast.scorer, self._broadcast.bandit)
         rejects = decoded.rejects + [(int(decoded.index[i]), reject) for i, reject in effects.rejects]
         self._report.events(
             effects.accepted.size,
@@ -108,12 +115,13 @@ class UsersHandler:
         return [
             *self._letters(records, rejects, effects, decoded.index),
             *self._follow(effects, records[-1].offset),
+            *self._rank_examples(effects),
             *self._lists(effects),
         ]
 
     def tick(self, now_ms: int) -> Sequence[Output]:
         """Let the wall clock move the partition's clock: checks and labels fall due without events."""
-        return self._follow(self.store.tick(now_ms, self._broadcast.scorer), -1)
+        return self._follow(self.store.tick(now_ms, self._broadcast.scorer, self._broadcast.bandit), -1)
 
     def dirty_rows(self) -> Sequence[Row]:
         """Return the rows changed since the last checkpoint."""
@@ -202,7 +210,26 @@ class UsersHandler:
             *self._examples(effects.examples),
             *self._scores(effects, origin),
             *self._keyed(self._topics.alerts, alerts),
+            *self._interventions(effects, offset),
         ]
+
+    def _interventions(self, effects: UserEffects, offset: int) -> list[Output]:
+        """Return what was decided on win-back, what came of earlier decisions, and that for the trainer."""
+        if not effects.decisions and not effects.outcomes:
+            return []
+        for action, count in Counter(decision.action for decision in effects.decisions).items():
+            self._report.interventions(action, count)
+        origin = Origin("users", "winback", self._topics.events, self._partition, max(offset, 0))
+        horizon_ms = self.store.settings.horizon_ms
+        treated = [one.subject for one in effects.decisions if one.action != NONE]
+        lists = documents.lists_by_subject(treated, self._recommend(self.store.histories(treated)))
+        found = [
+            *interventions.outcomes(effects.outcomes, origin, horizon_ms),
+            *interventions.decisions(effects.decisions, lists, origin, horizon_ms),
+        ]
+        batch = OutcomeBatch.of(effects.outcomes)
+        examples = [Output(self._topics.examples, 0, None, batch.pack())] if len(batch) else []
+        return [*self._keyed(self._topics.interventions, encode.encode_interventions(found)), *examples]
 
     def _scores(self, effects: UserEffects, origin: Origin) -> list[Output]:
         """Return tombstones of forgotten users, then the scores from after that."""
@@ -230,6 +257,15 @@ class UsersHandler:
             for at in range(0, len(examples), _EXAMPLES_PER_RECORD)
         ]
 
+    def _rank_examples(self, effects: UserEffects) -> list[Output]:
+        """Return sampled touches with what would have been offered before them, as far as is known here."""
+        if effects.contexts is None or not len(self._broadcast.table):
+            return []
+        found = examples_of(effects.contexts, self._recommender, self._broadcast.table)
+        bounds = [*range(0, len(found), _SETS_PER_RECORD), len(found)]
+        packed = [found.take(first, last).pack() for first, last in pairwise(bounds)]
+        return [Output(self._topics.rank_examples, 0, None, value) for value in packed]
+
     def _keyed(self, topic: str, pairs: Sequence[tuple[bytes, bytes]]) -> list[Output]:
         self._report.outputs(topic, len(pairs))
         return [Output(topic, self._partition, key, value) for key, value in pairs]
@@ -239,10 +275,16 @@ class UsersHandler:
         if not effects.active or not len(self._broadcast.table):
             return []
         subjects = [subject for subject, _ in effects.active]
+        version = self._broadcast.ranker_version
         histories = self.store.histories(subjects)
         lists = self._recommend(histories)
         found = documents.recommendations(
-            effects.active, lists, self._partition, self._topics.events, self.store.clock.now_ms
+            effects.active,
+            lists,
+            self._partition,
+            self._topics.events,
+            self.store.clock.now_ms,
+            version=version,
         )
         self._live.published(
             subjects,
@@ -254,6 +296,7 @@ class UsersHandler:
         return self._keyed(self._topics.recommendations, encode.encode_recommendations(found))
 
     def _recommend(self, histories: Histories) -> Lists:
+        self._recommender.ranker = self._broadcast.ranker
         return self._recommender.recommend(
             histories, self._broadcast.table, self.store.clock.now_ms, self._length
         )

@@ -10,7 +10,7 @@ from streams.engine.settings import EngineSettings
 from streams.metrics import Metrics
 from streams.schemas import ModelSnapshot
 from streams.settings import Settings
-from streams.topics import EVENTS, EXAMPLES, ITEM_PAIRS
+from streams.topics import EVENTS, EXAMPLES, ITEM_PAIRS, RANK_EXAMPLES
 
 
 class _Runtime(Protocol):
@@ -66,6 +66,7 @@ def sources(settings: Settings) -> dict[str, str]:
         EVENTS.full_name(settings): "users",
         ITEM_PAIRS.full_name(settings): "items",
         EXAMPLES.full_name(settings): "trainer",
+        RANK_EXAMPLES.full_name(settings): "ranker",
     }
 
 

@@ -90,7 +90,6 @@ def recommendations(
         min_history=min_history,
         freeze=freeze,
         session_gap_ms=milliseconds(loaded.events.session_gap),
-        remembered=loaded.events.recent_items,
     )
     started = time.monotonic()
     trial = RecommendationTrial(_pipeline(loaded), trial_settings)

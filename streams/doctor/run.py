@@ -35,6 +35,7 @@ _SOURCES: Final = {
     topics.EVENTS: topics.USERS_CHANGELOG,
     topics.ITEM_PAIRS: topics.ITEMS_CHANGELOG,
     topics.EXAMPLES: topics.TRAINER_CHANGELOG,
+    topics.RANK_EXAMPLES: topics.RANKER_CHANGELOG,
 }
 
 

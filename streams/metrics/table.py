@@ -12,7 +12,7 @@ Kind = Literal["counter", "gauge", "histogram"]
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _LONG_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0)
 _BYTES: Final = tuple(float(4**n * 1024) for n in range(9))
-_AGENTS: Final = ("users", "items", "trainer")
+_AGENTS: Final = ("users", "items", "trainer", "ranker")
 _RECORDS: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0)
 
 
@@ -271,6 +271,12 @@ WITHHELD: Final = _counter(
     "reason",
     values=get_args(WithheldReason),
 )
+INTERVENTIONS: Final = _counter(
+    "keepstream_interventions_total",
+    "decisions",
+    "Win-back decisions, by action.",
+    "action",
+)
 LISTS: Final = _counter("keepstream_recommendation_lists_total", "lists", "Recommendation lists published.")
 
 # -- models -------------------------------------------------------------------------------------------------
@@ -295,6 +301,35 @@ DRIFTS: Final = _counter(
     "model",
     values=EXAMPLE_KINDS,
 )
+
+# -- win-back -----------------------------------------------------------------------------------------------
+
+WINBACK_OUTCOMES: Final = _gauge(
+    "keepstream_winback_outcomes",
+    "decisions",
+    "Decisions whose outcome is known, by action; besides holdout, and treated for all others together.",
+    "action",
+)
+WINBACK_RATE: Final = _gauge(
+    "keepstream_winback_return_rate",
+    "share",
+    "Share of users who come back within the horizon had everybody got the action (weighted by propensity).",
+    "action",
+)
+WINBACK_UPLIFT: Final = _gauge(
+    "keepstream_winback_uplift",
+    "share",
+    "How far the return rate lies above the holdout's: value, and the bounds of its interval of 95 %.",
+    "action",
+    "bound",
+)
+WINBACK_SPEND: Final = _gauge(
+    "keepstream_winback_spend_uplift",
+    "currency of the events",
+    "How much more is spent within the horizon than in the holdout, per decision.",
+    "action",
+)
+WINBACK: Final = (WINBACK_OUTCOMES, WINBACK_RATE, WINBACK_UPLIFT, WINBACK_SPEND)
 
 # -- broadcasts ---------------------------------------------------------------------------------------------
 

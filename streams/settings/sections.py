@@ -4,43 +4,18 @@ A setting is added with one line in its section. Its name is unique over all sec
 variable `KEEPSTREAM_<NAME>` knows no sections.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from online_models.churn.quiet_hours import QuietHours
 from online_models.churn.settings import AlertRule
 from online_models.errors import InvalidParameterError
+from online_models.winback.settings import ActionSettings, WinbackSettings
 from streams.pseudonyms import Pseudonyms
-from streams.settings.values import Secret, duration, in_words
-
-
-def setting(default: Any, text: str, *, at_least: Any = None, at_most: Any = None) -> Any:
-    """Declare a setting: its default, what it means, and the range it may have (bounds included)."""
-    return field(default=default, metadata={"help": text, "at_least": at_least, "at_most": at_most})
-
-
-def period(default: str, text: str, *, at_least: str = "0", at_most: str = "forever") -> Any:
-    """Declare a setting that is a duration, its default and bounds written as `duration` reads them."""
-    return setting(duration(default), text, at_least=duration(at_least), at_most=duration(at_most))
-
-
-class Section:
-    """Base of the sections: checks the range of every value."""
-
-    def __post_init__(self) -> None:
-        for item in fields(self):  # type: ignore[arg-type]  # only dataclasses derive from it
-            value = getattr(self, item.name)
-            low, high = item.metadata["at_least"], item.metadata["at_most"]
-            if low is not None and value is not None and value < low:
-                raise InvalidParameterError(
-                    f"{item.name} must be at least {in_words(low)}, not {in_words(value)}"
-                )
-            if high is not None and value is not None and value > high:
-                raise InvalidParameterError(
-                    f"{item.name} must be at most {in_words(high)}, not {in_words(value)}"
-                )
+from streams.settings.section import Section, period, setting
+from streams.settings.values import Secret, in_words
 
 
 @dataclass(frozen=True)
@@ -101,6 +76,9 @@ class Topics(Section):
     event_retention: timedelta = period("7d", "How long events stay in the log.", at_least="1m")
     output_retention: timedelta = period(
         "7d", "How long recommendations and alerts stay in the log.", at_least="1m"
+    )
+    intervention_retention: timedelta = period(
+        "90d", "How long win-back decisions and their outcomes stay in the log.", at_least="1m"
     )
     dead_letter_retention: timedelta = period(
         "30d", "How long rejected events stay in the log.", at_least="1m"
@@ -254,7 +232,7 @@ class State(Section):
     )
     max_users: int = setting(
         1_000_000,
-        "Users of a partition; beyond, the longest idle ones are forgotten. 0.9 kB each, 1.6 active.",
+        "Users of a partition; beyond, the longest idle ones are forgotten. 1.6 kB each, 2.3 active.",
         at_least=1,
     )
     max_items: int = setting(
@@ -325,6 +303,35 @@ class Alerts(Section):
 
 
 @dataclass(frozen=True)
+class Winback(Section):
+    """What is done about alerted users, and how that is found out."""
+
+    winback_actions: tuple[str, ...] = setting(
+        ("coupon:5:100", "push", "service_call:8:20"),
+        "What can be done, each as NAME:COST:DAILY_BUDGET. Empty: alerts carry the hint of a fixed rule.",
+    )
+    winback_holdout: float = setting(
+        0.1,
+        "Share of users who are never treated, to measure the effect.",
+        at_least=0.0,
+        at_most=0.9,
+    )
+    winback_salt: str = setting("", "Text that draws the holdout; another one draws another.")
+    winback_exploration: float = setting(
+        0.1, "Share of decisions that is uniform over the possible actions.", at_least=0.01, at_most=1.0
+    )
+    return_value: float = setting(
+        20.0,
+        "What a return is worth, in the events' currency: costs are weighed against it.",
+        at_least=0.01,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        WinbackSettings(tuple(ActionSettings.parse(text) for text in self.winback_actions))
+
+
+@dataclass(frozen=True)
 class Recommendations(Section):
     """Co-occurrence, lists and their policy."""
 
@@ -340,6 +347,11 @@ class Recommendations(Section):
     publish_interval: timedelta = period(
         "1m",
         "Event time after which a changed item row is published anyway.",
+    )
+    ranker_examples_per_second: float = setting(
+        20.0,
+        "Touches a second, over all partitions, that the ranker learns from: a uniform sample.",
+        at_least=0.0,
     )
     repurchase_window: timedelta = period("30d", "Bought items stay out of lists for it.", at_least="0")
 
@@ -388,6 +400,7 @@ class Settings:
     state: State = field(default_factory=State)
     churn: Churn = field(default_factory=Churn)
     alerts: Alerts = field(default_factory=Alerts)
+    winback: Winback = field(default_factory=Winback)
     recommendations: Recommendations = field(default_factory=Recommendations)
     http: Http = field(default_factory=Http)
     logs: Logs = field(default_factory=Logs)

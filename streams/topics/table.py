@@ -140,6 +140,14 @@ ALERTS: Final = Topic(
     "events",
     "output_retention",
 )
+INTERVENTIONS: Final = Topic(
+    "interventions.v1",
+    "what is decided for a leaving user, and later what came of it",
+    "subject",
+    "Intervention (JSON)",
+    "events",
+    "intervention_retention",
+)
 SCORES: Final = Topic(
     "churn.scores.v1", "last score of a user", "subject", "ChurnScore (JSON)", "events", None
 )
@@ -165,6 +173,15 @@ EXAMPLES: Final = Topic(
     "matured training examples",
     "none",
     "ExampleBatch (msgpack)",
+    "one",
+    "internal_retention",
+    internal=True,
+)
+RANK_EXAMPLES: Final = Topic(
+    "keepstream.rank-examples.v1",
+    "sampled touches with what was offered before them",
+    "none",
+    "RankExamples (msgpack)",
     "one",
     "internal_retention",
     internal=True,
@@ -223,20 +240,32 @@ TRAINER_CHANGELOG: Final = Topic(
     None,
     internal=True,
 )
+RANKER_CHANGELOG: Final = Topic(
+    "keepstream.ranker.changelog.v1",
+    "state and position of the ranker",
+    "row key",
+    "row (bytes)",
+    "one",
+    None,
+    internal=True,
+)
 
 TOPICS: Final = (
     EVENTS,
     DEAD_LETTERS,
     RECOMMENDATIONS,
     ALERTS,
+    INTERVENTIONS,
     SCORES,
     NEIGHBOURS,
     ITEM_PAIRS,
     EXAMPLES,
+    RANK_EXAMPLES,
     MODELS,
     WORKERS,
     PROBE,
     USERS_CHANGELOG,
     ITEMS_CHANGELOG,
     TRAINER_CHANGELOG,
+    RANKER_CHANGELOG,
 )

@@ -1,6 +1,5 @@
 """The stores in one process: nothing is late, nothing too early, and batches do not matter."""
 
-import numpy as np
 from hypothesis import given, settings
 
 from online_models.churn.labels import ExampleBatch
@@ -97,7 +96,7 @@ class TestFollow:
         made = pipeline()
         followed = made.follow(batch_of([Event("u:ann", items=("a1",)), Event("u:ann", items=("b1",))]))
         assert len(made.items) == 0
-        made.learn(followed.pairs_of(0, 1))
+        made.learn(followed, 0, 1)
         assert made.items.lookup("a1").row.touches == 1
         assert made.items.lookup("b1") is None
 
@@ -120,7 +119,10 @@ class TestLists:
     def test_a_visitor_is_offered_what_others_touched_next(self):
         made = pipeline()
         made.apply(batch_of([Event(f"a:{n}", items=(item,)) for n in range(5) for item in ("a1", "b1")]))
-        ranked = made.rank(np.array([hash_id("a1")], np.uint64), 1, START_MS, 3)
+        followed = made.follow(
+            batch_of([Event("a:new", items=("a1",), event_id=f"n{n}") for n in range(2)], 90)
+        )
+        ranked = made.rank(followed, 1, 3)
         assert hash_id("b1") in ranked.tolist()
         assert ranked.shape == (3,)
         assert ranked[2] == 0
@@ -128,7 +130,47 @@ class TestLists:
         assert "b1" in made.recommend(["u:new"], START_MS + 1, 5).items[0]
 
     def test_before_any_event_there_is_nothing_to_offer(self):
-        assert pipeline().rank(np.zeros(0, np.uint64), 0, START_MS, 3).tolist() == [0, 0, 0]
+        made = pipeline()
+        followed = made.follow(batch_of([Event("u:new", items=("a1",))]))
+        assert made.rank(followed, 0, 3).tolist() == [0, 0, 0]
+
+
+class TestContexts:
+    @settings(max_examples=30, deadline=None)
+    @given(event_logs)
+    def test_they_are_what_was_known_just_before_wherever_batches_are_cut(self, events):
+        told = []
+        for size in (1, 7, len(events)):
+            made, found = pipeline(), []
+            for batch in cut(events, size):
+                followed = made.follow(batch)
+                if followed.contexts is not None:
+                    known = followed.contexts.histories
+                    columns = (followed.contexts.item, known.items, known.in_session, known.session_length)
+                    found += zip(*(column.tolist() for column in (*columns, *known.own)), strict=True)
+            told.append(found)
+        assert told[0] == told[1] == told[2]
+
+    @settings(max_examples=30, deadline=None)
+    @given(event_logs)
+    def test_the_network_learns_the_same_wherever_batches_are_cut(self, events):
+        weights = []
+        for size in (1, len(events)):
+            made = pipeline()
+            for batch in cut(events, size):
+                followed = made.follow(batch)
+                made.learn(followed, 0, len(followed.accepted))
+            weights.append([part.tolist() for part in made.ranker.network.layers])
+        assert weights[0] == weights[1]
+
+    def test_a_touch_is_found_by_its_event_and_place(self):
+        made = pipeline()
+        followed = made.follow(
+            batch_of([Event("u:a", items=("x1", "x2")), Event("u:b", items=("x3",), time=START_MS + 1)])
+        )
+        assert [followed.context_at(*touch) for touch in ((0, 0), (0, 1), (1, 0))] == [0, 1, 2]
+        assert followed.contexts.histories.items[1, 0] == hash_id("x1")
+        assert list(followed.contexts_of(1, 2)) == [2]
 
 
 class TestChurn:

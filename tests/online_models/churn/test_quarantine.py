@@ -182,6 +182,17 @@ class TestInTheStore:
         assert sum(batch.touch_item.size for one in effects for batch in one.pairs) == 5
         assert sum(one.muted["burst"] for one in effects) == 35
 
+    def test_what_is_sampled_for_the_ranker_lies_among_the_touches_that_are_passed_on(self):
+        flood = [event._replace(time=event.time + 1) for event in self.log()]
+        people = [Event(f"u:{n}", time=START_MS + n * 1_500, items=("c", "d")) for n in range(30)]
+        log = sorted([*flood, *people], key=lambda event: event.time)
+        store = UserStore(replace(SMALL, quarantine=QuarantineSettings(hourly_events=5)))
+        effects = store.apply(batch_of(log))
+        touched = np.concatenate([batch.hashes[batch.touch_item] for batch in effects.pairs])
+        assert touched.size == 5 + 60
+        assert len(effects.contexts) > 5
+        assert touched[effects.contexts.place].tolist() == effects.contexts.item.tolist()
+
     def test_a_user_gives_one_label_for_each_landmark_however_much_is_sent(self):
         days = [Event("u:x", time=START_MS + day * DAY_MS, items=("a",)) for day in range(9)]
         flood = [event._replace(time=event.time + second * 1_000) for event in days for second in range(100)]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from online_models.churn.features import FEATURE_NAMES
-from online_models.items.candidates import RANK_FEATURES
+from online_models.items.features import RANK_FEATURES
 
 PAGE = Path(__file__).parents[3] / "docs" / "models.md"
 

@@ -134,24 +134,42 @@ class TestReport:
         assert math.isnan(report.quality[MODEL]["hit_rate@20"])
         assert math.isnan(report.intervals["popularity"]["mrr@20"].low)
 
-    @pytest.mark.parametrize("name", ["k", "min_history", "session_gap_ms", "remembered"])
+    @pytest.mark.parametrize("name", ["k", "min_history", "session_gap_ms"])
     def test_bad_settings_are_named(self, name):
         with pytest.raises(InvalidParameterError, match=f"{name} must be at least"):
             RecommendationTrialSettings(**{name: -1})
 
 
 class TestModel:
-    def test_is_shown_the_session_newest_first_and_no_more_than_it_remembers(self):
+    def test_is_asked_for_a_touch_by_the_session_before_it_and_learns_it_afterwards(self):
+        told = []
+
+        class Listening(Pipeline):
+            def rank(self, followed, context, k):
+                histories = followed.contexts.histories
+                length = int(histories.in_session[context])
+                told.append(("rank", histories.items[context, :length].tolist()))
+                return super().rank(followed, context, k)
+
+            def learn(self, followed, start, stop):
+                told.extend(("learn", event) for event in range(start, stop))
+                super().learn(followed, start, stop)
+
+        trial = RecommendationTrial(Listening(), RecommendationTrialSettings())
+        trial.test(batch_of(visits(["a", "b", "c"])))
+        a, b = (hash_id(item) for item in "ab")
+        ranked = [("rank", [a]), ("rank", [b, a])]
+        assert told == [("learn", 0), ranked[0], ("learn", 1), ranked[1], ("learn", 2)]
+        assert np.isfinite(trial.report().quality[MODEL]["mrr@20"])
+
+    def test_ranks_the_next_item_of_a_basket_by_those_before_it(self):
         shown = []
 
         class Listening(Pipeline):
-            def rank(self, session, length, now_ms, k):
-                shown.append((session.tolist(), length))
-                return super().rank(session, length, now_ms, k)
+            def rank(self, followed, context, k):
+                shown.append(int(followed.contexts.histories.session_length[context]))
+                return super().rank(followed, context, k)
 
-        trial = RecommendationTrial(Listening(), RecommendationTrialSettings(remembered=2))
-        trial.test(batch_of(visits(["a", "b", "c", "d"])))
-        a, b, c = (hash_id(item) for item in "abc")
-        assert shown == [([a], 1), ([b, a], 2), ([c, b], 3)]
-        assert all(isinstance(length, int) for _, length in shown)
-        assert np.isfinite(trial.report().quality[MODEL]["mrr@20"])
+        trial = RecommendationTrial(Listening(), RecommendationTrialSettings())
+        trial.test(batch_of([Event("u:1", "purchase", START_MS, ("a", "b", "c"))]))
+        assert shown == [1, 2]

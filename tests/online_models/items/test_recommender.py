@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from online_models.errors import InvalidParameterError
-from online_models.items.candidates import RANK_FEATURES, CandidateSettings
 from online_models.items.cooccurrence import CooccurrenceStore
 from online_models.items.direct import DirectNeighbours
+from online_models.items.evidence import CandidateSettings
+from online_models.items.features import RANK_FEATURES
 from online_models.items.histories import Histories
 from online_models.items.neighbours import NeighbourRow, NeighbourTable
+from online_models.items.own_items import OwnItems
 from online_models.items.policy import PolicySettings
 from online_models.items.ranker import BASE_WEIGHTS, BaseRanker
 from online_models.items.recommender import Recommender
@@ -31,6 +33,7 @@ def together(histories):
         np.concatenate([one.session_length for one in histories]),
         np.concatenate([one.bought for one in histories]),
         np.concatenate([one.bought_ms for one in histories]),
+        OwnItems.none(len(histories)),
     )
 
 
@@ -39,6 +42,10 @@ def features_of(history, source, item, **settings):
     at = np.flatnonzero(found.row == source.rows_of(np.array([item_hash(item)]))[0])
     assert at.size == 1
     return dict(zip(RANK_FEATURES, found.features[at[0]].tolist(), strict=True))
+
+
+def percent(share):
+    return pytest.approx(np.log1p(100.0 * share) / 3.0, rel=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -58,30 +65,75 @@ class TestFeatures:
         row_of("x", popularity=16.0),
     )
 
-    def test_scores_add_up_over_touches_by_position_and_popularity(self):
+    def test_shares_are_told_by_position_and_scores_add_up_over_touches(self):
         features = features_of(session("a", "b"), self.SHOP, "x")
         forward = (2.0 / 4.0**0.5 / 1 + 4.0 / 1.0**0.5 / 2) / 16.0**0.25
         backward = 1.0 / 4.0**0.5 / 16.0**0.25
-        assert features["forward"] == pytest.approx(np.log1p(100 * forward))
-        assert features["backward"] == pytest.approx(np.log1p(100 * backward))
-        assert features["cooccurrence"] == pytest.approx(np.log1p(100 * (forward + backward)))
-        assert features["lag1_share"] == pytest.approx(np.log1p(25.0))
-        assert features["log_popularity"] == pytest.approx(np.log(16.0), rel=1e-5)
-        assert features["session_length"] == pytest.approx(np.log(3.0))
+        assert features["forward_last"] == percent(2.0 / 5.0)
+        assert features["backward_last"] == percent(1.0 / 5.0)
+        assert features["forward_second"] == percent(4.0 / 2.0)
+        assert features["forward_older"] == features["backward_second"] == 0.0
+        assert features["cooccurrence"] == percent(forward + backward)
+        assert features["lag1_share"] == percent(0.25)
+        assert features["support"] == pytest.approx(np.log(3.0))
+        assert features["log_popularity"] == pytest.approx(np.log(16.0) / 4, rel=1e-5)
+        assert features["last_popularity"] == pytest.approx(np.log(4.0) / 4, rel=1e-5)
+        assert features["session_length"] == pytest.approx(np.log(3.0) / 2)
+
+    def test_older_touches_are_summed_up_each_by_its_distance(self):
+        features = features_of(session("y", "z", "b", "a"), self.SHOP, "x")
+        assert features["forward_older"] == percent(4.0 / 2.0 / 1 + 2.0 / 5.0 / 2)
+
+    def test_two_steps_lead_over_a_partner_to_its_partners(self):
+        shop = table_of(
+            row_of("a", popularity=3.0, partners=[("x", 2.0, 0.0, 0.2)]),
+            row_of("x", popularity=1.0, partners=[("y", 3.0, 1.0, 0.2)]),
+            row_of("y"),
+        )
+        features = features_of(session("a"), shop, "y")
+        assert features["two_steps"] == percent(2.0 / 4.0 * 4.0 / 2.0)
+        assert features["support"] == 0.0
 
     def test_the_last_item_has_its_reload_share_in_a_column_of_its_own(self):
         features = features_of(session("a", "b", "a"), self.SHOP, "a")
-        assert features["reload_share"] == pytest.approx(np.log1p(50.0))
+        assert features["reload_share"] == percent(0.5)
         assert features["lag1_share"] == 0.0
         assert features["is_last"] == 1.0
         assert features["session_recency"] == 1.0
         assert features["session_count"] == pytest.approx(np.log(3.0))
 
     def test_touches_of_earlier_sessions_offer_partners_but_are_not_in_session(self):
-        before = session("a", "b")
-        visited = Histories(before.items, np.array([0]), np.array([0]), before.bought, before.bought_ms)
+        visited = dataclasses.replace(
+            session("a", "b"), in_session=np.array([0]), session_length=np.array([0])
+        )
         assert features_of(visited, self.SHOP, "a")["session_recency"] == 0.0
-        assert features_of(visited, self.SHOP, "x")["forward"] > 0.0
+        assert features_of(visited, self.SHOP, "x")["forward_last"] > 0.0
+
+    def test_own_items_of_any_session_are_candidates_with_count_and_age(self):
+        own = OwnItems(
+            *(
+                np.array([c], t)
+                for c, t in (
+                    ([item_hash("x"), item_hash("b")], np.uint64),
+                    ([3, 1], np.uint16),
+                    ([1000, 5000], np.uint32),
+                )
+            )
+        )
+        history = dataclasses.replace(session("lonely"), own=own)
+        features = features_of(history, self.SHOP, "x")
+        assert (features["own"], features["support"]) == (1.0, 0.0)
+        assert features["own_count"] == pytest.approx(np.log(4.0))
+        assert features["own_age"] == pytest.approx(np.log(4001.0) / 10)
+        assert features["fallback_popularity"] == 0.0
+
+    def test_prices_are_compared_with_the_last_item(self):
+        def priced(item, price, **rest):
+            return dataclasses.replace(row_of(item, **rest), price=price)
+
+        shop = table_of(priced("a", 10.0, partners=[("x", 1.0, 0.0, 0.1)]), priced("x", 5.0), row_of("u"))
+        assert features_of(session("a"), shop, "x")["price_gap"] == pytest.approx(np.log(2.0))
+        assert features_of(session("u", "a"), shop, "x")["price_gap"] == 0.0
 
     def test_weights_decay_to_the_present(self):
         half = CooccurrenceSettings().half_life_ms
@@ -89,8 +141,15 @@ class TestFeatures:
             row_of("a", time_ms=NOW - 2 * half, popularity=4.0, partners=[("x", 2.0, 0.0, 0.0)]),
             row_of("x", popularity=1.0),
         )
-        features = features_of(session("a"), old, "x")
-        assert features["forward"] == pytest.approx(np.log1p(100 * 0.5 / 1.0**0.5), rel=1e-5)
+        assert features_of(session("a"), old, "x")["cooccurrence"] == percent(0.5 / 1.0**0.5)
+
+    def test_no_more_candidates_are_kept_than_wanted_the_most_promising_first(self, shop):
+        _, table, now = shop
+        history = session("item-1", "item-2")
+        every = Recommender(CandidateSettings(kept=1000)).candidates(history, table, now)
+        some = Recommender(CandidateSettings(kept=5)).candidates(history, table, now)
+        assert some.row.tolist() == every.row[:5].tolist()
+        np.testing.assert_array_equal(some.features, every.features[:5])
 
 
 class TestRank:
@@ -155,12 +214,10 @@ class TestPolicy:
 
     def test_items_bought_lately_are_left_out_until_the_window_has_passed(self):
         history = session("seen")
-        bought = Histories(
-            history.items,
-            history.in_session,
-            history.session_length,
-            np.array([[item_hash("toy-0"), 0, item_hash("never seen")]], np.uint64),
-            np.array([[NOW - DAY_MS, 0, NOW]]),
+        bought = dataclasses.replace(
+            history,
+            bought=np.array([[item_hash("toy-0"), 0, item_hash("never seen")]], np.uint64),
+            bought_ms=np.array([[NOW - DAY_MS, 0, NOW]]),
         )
         assert "toy-0" not in self.listed(bought)
         assert "toy-0" in self.listed(bought, repurchase_window_ms=DAY_MS)
@@ -216,13 +273,13 @@ class TestReasons:
 
 class TestBaseRanker:
     def test_scores_are_the_weighted_sums(self):
-        weights = dict.fromkeys(RANK_FEATURES, 0.0) | {"forward": 2.0, "rank": -1.0}
+        weights = dict.fromkeys(RANK_FEATURES, 0.0) | {"forward_last": 2.0, "rank": -1.0}
         rows = np.zeros((1, len(RANK_FEATURES)), np.float32)
         rows[0, 0], rows[0, RANK_FEATURES.index("rank")] = 3.0, 1.0
         assert BaseRanker(weights).score_many(rows).tolist() == [5.0]
 
     @pytest.mark.parametrize(
-        "weights", [{}, BASE_WEIGHTS | {"unknown": 1.0}, BASE_WEIGHTS | {"forward": float("nan")}]
+        "weights", [{}, BASE_WEIGHTS | {"unknown": 1.0}, BASE_WEIGHTS | {"forward_last": float("nan")}]
     )
     def test_wrong_weights_are_refused(self, weights):
         with pytest.raises(InvalidParameterError, match="weights"):

@@ -1,0 +1,178 @@
+"""The numbers a ranker sees of each candidate, about one in size, in a fixed order of names."""
+
+from typing import Final
+
+import numpy as np
+
+from online_models.events import Floats, Int64s
+from online_models.items.evidence import LEAST_HEAT, Evidence
+from online_models.items.histories import Histories
+from online_models.items.pairs import Floats32
+from online_models.items.source import NeighbourSource
+
+RANK_FEATURES: Final = (
+    "forward_last",
+    "forward_second",
+    "forward_older",
+    "backward_last",
+    "backward_second",
+    "backward_older",
+    "lag1_share",
+    "reload_share",
+    "two_steps",
+    "cooccurrence",
+    "rank",
+    "support",
+    "session_recency",
+    "is_last",
+    "is_second",
+    "session_count",
+    "own",
+    "own_count",
+    "own_age",
+    "log_popularity",
+    "log_lately",
+    "trend",
+    "last_popularity",
+    "session_length",
+    "fallback_popularity",
+    "same_category",
+    "price_gap",
+)
+"""Order of the columns of `Candidates.features`.
+
+forward_*, backward_*
+    log(1 + 100 s) / 3 of the share s of touches of the last item (of the one before it, of the older ones)
+    after or before which the candidate came, k steps apart counting 1 / k.
+lag1_share, reload_share
+    The same of the share of the last item's touches that the candidate directly followed; in the second
+    column where the candidate is the last item itself.
+two_steps
+    The same of the share reached over a partner's partners.
+cooccurrence
+    log(1 + 100 s) / 3 of all pair weights s with the newest touches, each divided by the touch's position and
+    by powers of both popularities.
+rank, support
+    log(1 / place) / 2 among the user's candidates, and log(1 + newest touches whose partner it is).
+session_recency, is_last, is_second, session_count
+    1 / position of the candidate's latest touch in this session, whether it is the last or second last item,
+    and log(1 + its touches there); 0 where it was not touched.
+own, own_count, own_age
+    Whether the user touched it in any session, log(1 + how often) and log(1 + seconds before the user's
+    latest touch) / 10; 0 where never.
+log_popularity, log_lately, trend, last_popularity
+    Natural logarithm / 4 of the touches decayed slowly and fast, their difference, and the first of the last
+    item.
+session_length
+    log(1 + touches in the session) / 2.
+fallback_popularity
+    log_lately where nothing but its popularity speaks for the candidate, else 0.
+same_category, price_gap
+    Whether it is of the last item's (known) category, and the logarithm of the ratio of their prices without
+    sign, at most 2; 0 where one is unknown.
+"""
+
+COLUMN: Final = {name: place for place, name in enumerate(RANK_FEATURES)}
+_PERCENT: Final = 100.0
+
+
+def describe(  # noqa: PLR0917  # columns
+    found: Evidence, rank: Int64s, touched: Int64s, histories: Histories, source: NeighbourSource, now_ms: int
+) -> Floats32:
+    """Return (c, f) features of candidates.
+
+    Parameters
+    ----------
+    found
+        What speaks for the candidates.
+    rank
+        (c,) place among the user's candidates, from 0.
+    touched
+        (n, r) rows of the newest touches, newest first, -1 where unknown.
+    histories, source, now_ms
+        The n users, where rows belong, and present event time in epoch milliseconds.
+    """
+    table = np.zeros((found.row.size, len(RANK_FEATURES)), np.float32)
+    shares = (*found.forward.T, *found.backward.T)
+    for column, share in enumerate(shares):
+        table[:, column] = _percent(share)
+    table[:, COLUMN["two_steps"]] = _percent(found.two_steps)
+    table[:, COLUMN["rank"]] = -0.5 * np.log1p(rank)
+    table[:, COLUMN["support"]] = np.log1p(found.support)
+    table[:, COLUMN["session_length"]] = 0.5 * np.log1p(histories.session_length)[found.user]
+    if touched.shape[1]:
+        _add_session(table, found, touched, histories)
+        _add_last(table, found, touched[:, 0], source, now_ms)
+    _add_own(table, found, histories, source)
+    _add_popularity(table, found, source, now_ms)
+    lag1 = _percent(found.lag1)
+    table[:, COLUMN["reload_share"]] = lag1 * table[:, COLUMN["is_last"]]
+    table[:, COLUMN["lag1_share"]] = lag1 * (1.0 - table[:, COLUMN["is_last"]])
+    return table
+
+
+def _percent(share: Floats) -> Floats:
+    return np.asarray(np.log1p(_PERCENT * share) / 3.0)
+
+
+def _add_session(table: Floats32, found: Evidence, touched: Int64s, histories: Histories) -> None:
+    in_session = np.arange(touched.shape[1]) < histories.in_session[:, None]
+    same = (touched[found.user] == found.row[:, None]) & in_session[found.user]
+    count = same.sum(axis=1)
+    newest = same.argmax(axis=1)
+    table[:, COLUMN["session_recency"]] = np.where(count > 0, 1.0 / (newest + 1), 0.0)
+    table[:, COLUMN["session_count"]] = np.log1p(count)
+    table[:, COLUMN["is_last"]] = (count > 0) & (newest == 0)
+    table[:, COLUMN["is_second"]] = (count > 0) & (newest == 1)
+
+
+def _add_own(table: Floats32, found: Evidence, histories: Histories, source: NeighbourSource) -> None:
+    own = histories.own
+    if not own.items.size:
+        return
+    rows = source.rows_of(own.items)
+    user, slot = np.nonzero(rows >= 0)
+    key = found.user * max(source.size, 1) + found.row
+    order = np.argsort(key)
+    wanted = user * max(source.size, 1) + rows[user, slot]
+    at = np.minimum(np.searchsorted(key, wanted, sorter=order), max(key.size - 1, 0))
+    at = order[at] if key.size else at
+    hit = np.flatnonzero(key[at] == wanted) if key.size else at[:0]
+    at, user, slot = at[hit], user[hit], slot[hit]
+    age = own.last_s.max(axis=1, initial=0).astype(np.int64)[user] - own.last_s[user, slot].astype(np.int64)
+    table[at, COLUMN["own"]] = 1.0
+    table[at, COLUMN["own_count"]] = np.log1p(own.counts[user, slot])
+    table[at, COLUMN["own_age"]] = 0.1 * np.log1p(age)
+
+
+def _add_popularity(table: Floats32, found: Evidence, source: NeighbourSource, now_ms: int) -> None:
+    settings = source.settings
+    slow, fast = source.heat(found.row)
+    log_slow = 0.25 * np.log(2.0) * np.maximum(slow - now_ms / settings.half_life_ms, LEAST_HEAT)
+    log_fast = 0.25 * np.log(2.0) * np.maximum(fast - now_ms / settings.lately_half_life_ms, LEAST_HEAT)
+    table[:, COLUMN["log_popularity"]] = log_slow
+    table[:, COLUMN["log_lately"]] = log_fast
+    table[:, COLUMN["trend"]] = log_fast - log_slow
+    table[:, COLUMN["cooccurrence"]] = _percent(found.score)
+    nothing = (found.support == 0) & (table[:, COLUMN["own"]] == 0) & (found.two_steps == 0)
+    nothing &= table[:, COLUMN["session_recency"]] == 0
+    table[:, COLUMN["fallback_popularity"]] = nothing * log_fast
+
+
+def _add_last(table: Floats32, found: Evidence, last: Int64s, source: NeighbourSource, now_ms: int) -> None:
+    """Add what the candidate has to do with the last item."""
+    known = last >= 0
+    safe = np.maximum(last, 0)
+    if not source.size:
+        return
+    heat = source.heat(safe)[0] - now_ms / source.settings.half_life_ms
+    popularity = np.where(known, 0.25 * np.log(2.0) * np.maximum(heat, LEAST_HEAT), 0.0)
+    category = np.where(known, source.categories(safe), 0)[found.user]
+    price = np.where(known, source.prices(safe), np.nan)[found.user]
+    table[:, COLUMN["last_popularity"]] = popularity[found.user]
+    table[:, COLUMN["same_category"]] = (category != 0) & (source.categories(found.row) == category)
+    theirs = source.prices(found.row)
+    both = (price > 0) & (theirs > 0)
+    gap = np.zeros(found.row.size)
+    gap[both] = np.minimum(np.abs(np.log(theirs[both] / price[both])), 2.0)
+    table[:, COLUMN["price_gap"]] = gap

@@ -1,0 +1,103 @@
+"""The items a user keeps coming back to: a bounded memory over all sessions, with counts and times.
+
+People re-buy and return: what somebody touched before is the best candidate a basket has. A row keeps a fixed
+number of items; a new one takes the place of the item whose worth is least: the time of its last touch, and a
+week more for every touch, up to a year.
+"""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from online_models.events import Int64s, UInt64s
+
+UInt16s = npt.NDArray[np.uint16]
+UInt32s = npt.NDArray[np.uint32]
+
+_WEEK_S: Final = 7 * 86_400
+_MOST: Final = 52
+_FULL: Final = 65_535
+
+
+class OwnItems(NamedTuple):
+    """What users touched, (n, k) each.
+
+    Parameters
+    ----------
+    items
+        Hashes, 0 for a free place; in no order.
+    counts
+        Touches since the item came in, at most 65,535.
+    last_s
+        Event time of the latest touch, epoch seconds.
+    """
+
+    items: UInt64s
+    counts: UInt16s
+    last_s: UInt32s
+
+    def take(self, rows: Any) -> "OwnItems":
+        """Return the given users' items."""
+        return OwnItems(self.items[rows], self.counts[rows], self.last_s[rows])
+
+    @classmethod
+    def none(cls, users: int) -> "OwnItems":
+        """Return no items for a number of users."""
+        nothing = np.zeros((users, 0), np.uint64)
+        return cls(nothing, nothing.astype(np.uint16), nothing.astype(np.uint32))
+
+
+def remember(own: OwnItems, user: Int64s, item: UInt64s, time_ms: Int64s, wanted: Int64s) -> OwnItems:
+    """Take touches in, in place, and return what was known just before some of them.
+
+    Parameters
+    ----------
+    own
+        (g, k) what each user touched so far.
+    user, item, time_ms
+        (n,) touches, grouped by user, in log order within.
+    wanted
+        (w,) ascending touches before which the state is returned.
+
+    Examples
+    --------
+    >>> own = OwnItems(np.zeros((1, 2), np.uint64), np.zeros((1, 2), np.uint16), np.zeros((1, 2), np.uint32))
+    >>> touches = np.array([7, 8, 7, 9], np.uint64)
+    >>> before = remember(own, np.zeros(4, np.int64), touches, np.arange(4) * 1000, np.array([3]))
+    >>> before.items.tolist(), own.items.tolist(), own.counts.tolist()
+    ([[7, 8]], [[7, 9]], [[2, 1]])
+    """
+    width = own.items.shape[1]
+    before = own.take(np.zeros(wanted.size, np.int64)) if len(own.items) else own
+    if not user.size or not width:
+        return before
+    place = np.full(user.size, -1)
+    place[wanted] = np.arange(wanted.size)
+    starts = np.flatnonzero(np.r_[True, user[1:] != user[:-1]])
+    nth = np.arange(user.size) - np.repeat(starts, np.diff(np.append(starts, user.size)))
+    order = np.argsort(nth, kind="stable")
+    # The first touch of every user at once, then the second of those who have one, and so on.
+    for turn in np.split(order, np.flatnonzero(np.diff(nth[order])) + 1):
+        known = turn[place[turn] >= 0]
+        seen = own.take(user[known])
+        before.items[place[known]] = seen.items
+        before.counts[place[known]] = seen.counts
+        before.last_s[place[known]] = seen.last_s
+        _touch(own, user[turn], item[turn], time_ms[turn] // 1000)
+    return before
+
+
+def _touch(own: OwnItems, user: Int64s, item: UInt64s, second: Int64s) -> None:
+    """Count one touch of each of some users."""
+    items, counts, last_s = own.take(user)
+    match = items == item[:, None]
+    held = match.any(axis=1)
+    worth = last_s.astype(np.int64) + _WEEK_S * np.minimum(counts, _MOST).astype(np.int64)
+    slot = np.where(held, match.argmax(axis=1), worth.argmin(axis=1))
+    at = (user, slot)
+    count = np.where(held, own.counts[at], 0).astype(np.int64)
+    latest = np.where(held, own.last_s[at], 0).astype(np.int64)
+    own.items[at] = item
+    own.counts[at] = np.minimum(count + 1, _FULL)
+    own.last_s[at] = np.maximum(latest, np.clip(second, 0, 2**32 - 1))
