@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from online_models.churn.quarantine import QuarantineSettings
 from online_models.churn.quiet_hours import QuietHours
 from online_models.errors import InvalidParameterError
 from online_models.winback.settings import WinbackSettings
@@ -167,6 +168,8 @@ class UserSettings:
         Parameters of one feature.
     alerts
         When to alert.
+    quarantine
+        When a user's events are counted, but not learned from.
     winback
         What to do about alerted users.
 
@@ -194,6 +197,7 @@ class UserSettings:
     dedupe_max_ids: int = 20_000_000
     bgnbd: BgNbdSettings = field(default_factory=BgNbdSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    quarantine: QuarantineSettings = field(default_factory=QuarantineSettings)
     winback: WinbackSettings = field(default_factory=WinbackSettings)
 
     def __post_init__(self) -> None:

@@ -106,6 +106,8 @@ class UsersHandler:
             effects.duplicates.size,
             Counter(reject.reason for _, reject in rejects),
         )
+        for reason, count in effects.muted.items():
+            self._report.muted(reason, count)
         if self.store.clock.now_ms > 0:
             self._report.event_time(self._partition, self.store.clock.now_ms)
         self._report_sizes()
