@@ -50,6 +50,8 @@ def user_settings(settings: Settings, partitions: int) -> UserSettings:
             quiet_hours=QuietHours.parse(alerts.quiet_hours, alerts.time_zone),
         ),
         winback=winback_settings(settings, partitions),
+        daily_look=churn.daily_look,
+        risky=churn.risky,
     )
 
 

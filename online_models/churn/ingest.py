@@ -15,6 +15,7 @@ from online_models.churn.rows import (
     count_purchases,
     count_ratings,
     move_anchor,
+    note_returns,
     spend_of,
 )
 from online_models.churn.settings import UserSettings
@@ -120,6 +121,7 @@ def _count(
         gap_ms=settings.session_gap_ms,
     )
     count_activity(rows, user, kind, time, cut)
+    note_returns(rows, user, time, cut, settings.horizon_ms)
     count_purchases(rows, user, kind, time, spend_of(events, chosen))
     return cut
 

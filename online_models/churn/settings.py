@@ -172,6 +172,10 @@ class UserSettings:
         When a user's events are counted, but not learned from.
     winback
         What to do about alerted users.
+    daily_look
+        Whether every user's profile and the retention board are made at the end of each day.
+    risky
+        Probability of leaving from which on a profile says that a user is at risk.
 
     Raises
     ------
@@ -199,6 +203,8 @@ class UserSettings:
     alerts: AlertSettings = field(default_factory=AlertSettings)
     quarantine: QuarantineSettings = field(default_factory=QuarantineSettings)
     winback: WinbackSettings = field(default_factory=WinbackSettings)
+    daily_look: bool = False
+    risky: float = 0.5
 
     def __post_init__(self) -> None:
         for name in ("horizon_ms", "check_interval_ms", "landmark_interval_ms", "hazard_step_ms", "tick_ms"):
@@ -214,6 +220,12 @@ class UserSettings:
             "dedupe_window_ms",
             f"at least allowed_lateness_ms ({self.allowed_lateness_ms})",
             self.dedupe_window_ms,
+        )
+        _require(
+            not self.daily_look or DAY_MS % self.tick_ms == 0,
+            "tick_ms",
+            "a part of a day where there is a daily look",
+            self.tick_ms,
         )
         _require(
             self.check_interval_ms % self.tick_ms == 0,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from online_models.value.retention import RetentionBoard
 from online_models.winback.uplift import Uplift
 
 
@@ -31,6 +32,9 @@ class Report:
 
     def uplift(self, action: str, uplift: Uplift) -> None:
         """Handle what an action has come to so far."""
+
+    def board(self, partition: int, board: RetentionBoard) -> None:
+        """Handle the retention board of a partition at the end of a day."""
 
     def lists(self, count: int) -> None:
         """Handle recommendation lists published."""

@@ -331,6 +331,48 @@ WINBACK_SPEND: Final = _gauge(
 )
 WINBACK: Final = (WINBACK_OUTCOMES, WINBACK_RATE, WINBACK_UPLIFT, WINBACK_SPEND)
 
+# -- value --------------------------------------------------------------------------------------------------
+
+ACTIVE_CUSTOMERS: Final = _gauge(
+    "keepstream_active_customers",
+    "customers",
+    "Customers active within a day, a week (7 days), a month (30), as of the end of the last day.",
+    "partition",
+    "window",
+)
+CUSTOMERS: Final = _gauge(
+    "keepstream_customers", "customers", "Known customers by stage of their lifecycle.", "partition", "stage"
+)
+SEGMENTS: Final = _gauge(
+    "keepstream_segment_customers", "customers", "Known customers by RFM segment.", "partition", "segment"
+)
+CUSTOMERS_AT_STAKE: Final = _gauge(
+    "keepstream_customers_at_stake",
+    "customers",
+    "Customers whose silence was shorter than the horizon a day before.",
+    "partition",
+)
+CUSTOMERS_CHURNED: Final = _gauge(
+    "keepstream_customers_churned",
+    "customers",
+    "Those of them whose silence reached the horizon within the day.",
+    "partition",
+)
+EXPECTED_VALUE: Final = _gauge(
+    "keepstream_expected_value",
+    "currency of the events",
+    "What customers are expected to spend within the next horizon.",
+    "partition",
+)
+BOARD: Final = (
+    ACTIVE_CUSTOMERS,
+    CUSTOMERS,
+    SEGMENTS,
+    CUSTOMERS_AT_STAKE,
+    CUSTOMERS_CHURNED,
+    EXPECTED_VALUE,
+)
+
 # -- broadcasts ---------------------------------------------------------------------------------------------
 
 BROADCAST_ROWS: Final = _counter(

@@ -26,6 +26,7 @@ from streams.schemas.event import Event, Item
 from streams.schemas.outputs import (
     ChurnAlert,
     ChurnScore,
+    CustomerProfile,
     Intervention,
     InterventionOutcome,
     ItemNeighbours,
@@ -34,6 +35,8 @@ from streams.schemas.outputs import (
     Partner,
     Recommendation,
     RecommendedItem,
+    RetentionBoard,
+    RetentionCohort,
     WorkerAnnouncement,
 )
 
@@ -43,6 +46,7 @@ __all__ = [
     "ChurnAlert",
     "ChurnScore",
     "Counters",
+    "CustomerProfile",
     "Event",
     "Index",
     "Intervention",
@@ -62,6 +66,8 @@ __all__ = [
     "Recommendation",
     "RecommendedItem",
     "Refusal",
+    "RetentionBoard",
+    "RetentionCohort",
     "UserAlert",
     "UserProfile",
     "UserRisk",

@@ -78,7 +78,10 @@ class Topics(Section):
         "7d", "How long recommendations and alerts stay in the log.", at_least="1m"
     )
     intervention_retention: timedelta = period(
-        "90d", "How long win-back decisions and their outcomes stay in the log.", at_least="1m"
+        "30d", "How long win-back decisions and their outcomes stay in the log.", at_least="1m"
+    )
+    board_retention: timedelta = period(
+        "800d", "How long the retention boards of past days stay in the log.", at_least="1m"
     )
     dead_letter_retention: timedelta = period(
         "30d", "How long rejected events stay in the log.", at_least="1m"
@@ -219,6 +222,12 @@ class Churn(Section):
         "7d", "Time between two training landmarks of a user.", at_least="1m"
     )
     hazard_step: timedelta = period("7d", "Window of the short label that matures sooner.", at_least="1m")
+    daily_look: bool = setting(
+        True, "Publish customers' profiles and the retention board at the end of each day, UTC."
+    )
+    risky: float = setting(
+        0.5, "Probability from which on a profile says at_risk.", at_least=0.0, at_most=1.0
+    )
     min_labels: int = setting(100, "Labels of each class before scores come from the model.", at_least=1)
 
 

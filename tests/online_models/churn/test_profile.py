@@ -54,6 +54,8 @@ def outcome(done):
         "alerts": [alert for _, effects in done for alert in effects.alerts],
         "decisions": [decision for _, effects in done for decision in effects.decisions],
         "outcomes": [one for _, effects in done for one in effects.outcomes],
+        "profiles": [profile for _, effects in done for profile in effects.profiles],
+        "boards": [board for _, effects in done for board in effects.boards],
         "withheld": sum((Counter(effects.withheld) for _, effects in done), Counter()),
         "muted": sum((Counter(effects.muted) for _, effects in done), Counter()),
         "forgotten": [(one.subject, one.reason, one.published) for _, e in done for one in e.forgotten],

@@ -49,8 +49,9 @@ CAREFUL = replace(
         quiet_hours=QuietHours.parse("18:30-05:10", "Europe/Berlin"),
     ),
     winback=WinbackSettings((ActionSettings("coupon", 5.0, 1), ActionSettings("push")), holdout=0.3),
+    daily_look=True,
 )
-"""The same with every restraint on alerts besides, and decisions on win-back."""
+"""The same with every restraint on alerts besides, decisions on win-back, and a daily look at everyone."""
 
 
 WATCHED = replace(BOUNDED, quarantine=QuarantineSettings(hourly_events=2, suspicious_events=1))
