@@ -5,7 +5,7 @@ The agents run the same stores over Kafka, where broadcasts take a moment; here 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -13,7 +13,6 @@ import numpy as np
 
 from online_models.churn.effects import UserEffects
 from online_models.churn.erasure import at_their_place
-from online_models.churn.labels import ExampleBatch
 from online_models.churn.profile import UserStore
 from online_models.churn.scorer import ChurnScorer
 from online_models.churn.settings import UserSettings
@@ -30,6 +29,8 @@ from online_models.items.rank_examples import RankExamples, examples_of, label
 from online_models.items.rank_trainer import RankTrainerSettings, RankTrainerStore
 from online_models.items.recommender import Lists, Recommender
 from online_models.items.settings import CooccurrenceSettings
+from online_models.winback.bandit import BanditPolicy
+from online_models.winback.outcomes import OutcomeBatch
 
 _GROUP: Final = 32
 _NONE: Final = np.zeros(0, dtype=np.int64)
@@ -135,6 +136,8 @@ class Pipeline:
         The stores.
     scorer
         The churn model as of the last label, None before the first.
+    bandit
+        What is believed of the win-back actions as of the last outcome, None before the first.
     """
 
     def __init__(self, settings: PipelineSettings | None = None) -> None:
@@ -144,6 +147,7 @@ class Pipeline:
         self.trainer = TrainerStore(self.settings.trainer)
         self.ranker = RankTrainerStore(self.settings.ranker)
         self.scorer: ChurnScorer | None = None
+        self.bandit: BanditPolicy | None = None
         self._neighbours = DirectNeighbours(self.items)
         self._recommender = Recommender(self.settings.candidates, self.settings.policy, self.ranker.network)
         self._clock = PartitionClock(self.settings.users.tick_ms)
@@ -167,11 +171,11 @@ class Pipeline:
         events = at_their_place(events, self._clock.now_ms)
         for start, stop, tick_ms in self._clock.split(events.time, self.users.next_due):
             if tick_ms is None:
-                effects = self.users.apply(events.take(np.arange(start, stop)), self.scorer)
+                effects = self.users.apply(events.take(np.arange(start, stop)), self.scorer, self.bandit)
             else:
                 # A clock that has reached T + 1 has run the tick at T; no event lies between.
-                effects = self.users.tick(tick_ms + 1, self.scorer)
-            self._train(effects.examples)
+                effects = self.users.tick(tick_ms + 1, self.scorer, self.bandit)
+            self._train(effects)
             yield Step(tick_ms, start, effects)
 
     def follow(self, events: EventBatch) -> Followed:
@@ -251,6 +255,15 @@ class Pipeline:
         contexts = followed.contexts.take(slice(places.start, places.stop))
         return examples_of(contexts, self._recommender, self._neighbours).sets()
 
+    def _train(self, effects: UserEffects) -> None:
+        if len(effects.examples):
+            self.trainer.apply(effects.examples)
+            self.scorer = self.trainer.scorer()
+        if effects.outcomes:
+            self.trainer.winback.apply(OutcomeBatch.of(effects.outcomes))
+            learned = self.trainer.winback
+            self.bandit = replace(learned.current(), version=max(1, learned.version))
+
     def _examine(self, followed: Followed, context: int) -> tuple[Int64s, RankExamples]:
         """Return the candidates of a touch, as rows and as a labelled set, gathered once."""
         if followed is not self._followed:
@@ -264,11 +277,6 @@ class Pipeline:
             found = gathered.row, label(gathered, part.item, part.time_ms, self._neighbours)
             self._examined[context] = found
         return found
-
-    def _train(self, examples: ExampleBatch) -> None:
-        if len(examples):
-            self.trainer.apply(examples)
-            self.scorer = self.trainer.current()
 
 
 def _starts(events: EventBatch, pairs: PairBatch) -> tuple[Int64s, Int64s]:

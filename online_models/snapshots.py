@@ -103,6 +103,19 @@ def unpack(kind: str, version: int, data: bytes, upgrades: Upgrades | None = Non
     raise CorruptStateError(f"{kind} is not a list of kind, version and content")
 
 
+def kind_of(data: bytes) -> str | None:
+    """Return the kind that `pack` was given, without reading the content; None where there is none.
+
+    >>> kind_of(pack("point", 1, {"x": 1.5})), kind_of(b"else")
+    ('point', None)
+    """
+    try:
+        kind, _, _ = msgspec.msgpack.decode(data, type=tuple[str, int, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return kind
+
+
 @contextmanager
 def reading(kind: str) -> Iterator[None]:
     """Turn what goes wrong while plain content is taken apart into an error that says what it was.

@@ -172,6 +172,7 @@ class Worker:
             decoder=Decoder(
                 max_event_bytes=settings.events.max_event_bytes,
                 future_tolerance_ms=milliseconds(settings.events.future_tolerance),
+                pseudonyms=settings.privacy.pseudonyms,
             ),
             recommender=Recommender(policy=policy_settings(settings)),
             list_length=settings.recommendations.list_length,
@@ -185,6 +186,7 @@ class Worker:
                 rank_examples=topics.RANK_EXAMPLES.full_name(settings),
                 scores=topics.SCORES.full_name(settings),
                 alerts=topics.ALERTS.full_name(settings),
+                interventions=topics.INTERVENTIONS.full_name(settings),
                 recommendations=topics.RECOMMENDATIONS.full_name(settings),
             ),
             broadcast=self.broadcast,

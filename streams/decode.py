@@ -15,6 +15,7 @@ from online_models.events import KIND, OTHER, EventBatch, Int64s, Reject, hash_i
 from streams import cloud_events
 from streams.engine.handler import Record
 from streams.malformed import UNREADABLE, explain
+from streams.pseudonyms import Pseudonyms
 from streams.schemas.event import Event, Item
 from streams.scrutiny import Read, Scrutiny
 
@@ -52,6 +53,8 @@ class Decoder:
         How far an event's time may lie ahead of its record's timestamp, milliseconds.
     max_depth
         Deepest accepted nesting of objects and arrays.
+    pseudonyms
+        Replace the ids of users and visitors; None keeps them.
 
     Raises
     ------
@@ -73,6 +76,7 @@ class Decoder:
         max_event_bytes: int = 256 * 1024,
         future_tolerance_ms: int = 300_000,
         max_depth: int = 32,
+        pseudonyms: Pseudonyms | None = None,
     ) -> None:
         if max_event_bytes < 1:
             raise InvalidParameterError(f"max_event_bytes must be at least 1, got {max_event_bytes}")
@@ -84,6 +88,7 @@ class Decoder:
             raise InvalidParameterError(f"max_depth must be from 1 to 100, got {max_depth}")
         self._max_event_bytes = max_event_bytes
         self._max_depth = max_depth
+        self._pseudonyms = pseudonyms
         self._scrutiny = Scrutiny(future_tolerance_ms=future_tolerance_ms, max_depth=max_depth)
         self._parse = msgspec.json.Decoder(Event).decode
 
@@ -107,7 +112,10 @@ class Decoder:
             kept = [row for row in range(len(events)) if row not in found]
             events, index, times = [events[row] for row in kept], index[kept], times[kept]
         offsets = np.array([record.offset for record in records], np.int64)[index]
-        return Decoded(_columns(events, times, offsets), index, rejects)
+        subjects = _subjects(events)
+        if self._pseudonyms is not None:
+            subjects = [self._pseudonyms.subject(subject) for subject in subjects]
+        return Decoded(_columns(events, subjects, times, offsets), index, rejects)
 
     def _read_all(self, records: Sequence[Record]) -> tuple[Read, list[tuple[int, Reject]]]:
         """Read every record into a struct, or note why it cannot be."""
@@ -160,14 +168,18 @@ def _times(events: Sequence[Event]) -> Int64s:
     )
 
 
-def _columns(events: Sequence[Event], times: Int64s, offsets: Int64s) -> EventBatch:
+def _subjects(events: Sequence[Event]) -> list[str]:
+    return ["a:" + str(e.anonymous_id) if e.user_id is None else "u:" + e.user_id for e in events]
+
+
+def _columns(events: Sequence[Event], subjects: list[str], times: Int64s, offsets: Int64s) -> EventBatch:
     groups = [_items(event) for event in events]
     items = list(chain.from_iterable(groups))
     names = [item.item_id for item in items]
     starts = np.zeros(len(events) + 1, np.int64)
     np.cumsum([len(group) for group in groups], out=starts[1:])
     return EventBatch(
-        subject=["a:" + str(e.anonymous_id) if e.user_id is None else "u:" + e.user_id for e in events],
+        subject=subjects,
         event_id=hash_ids([event.event_id for event in events]),
         kind=np.array([KIND.get(event.event_name, OTHER) for event in events], np.int8),
         time=times,

@@ -17,6 +17,7 @@ from streams.engine.handler import Record
 from streams.schemas import (
     ChurnAlert,
     ChurnScore,
+    Intervention,
     ItemNeighbours,
     ModelSnapshot,
     Recommendation,
@@ -87,6 +88,11 @@ def encode_recommendations(documents: Sequence[Recommendation]) -> list[KeyValue
 
 def encode_alerts(documents: Sequence[ChurnAlert]) -> list[KeyValue]:
     """Return churn alerts, keyed by subject."""
+    return _encode([document.subject for document in documents], documents)
+
+
+def encode_interventions(documents: Sequence[Intervention]) -> list[KeyValue]:
+    """Return win-back decisions, keyed by subject."""
     return _encode([document.subject for document in documents], documents)
 
 

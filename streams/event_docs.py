@@ -27,6 +27,7 @@ from streams.schemas.fields import MAX_AMOUNT
 DOCUMENT_TOPICS: Final = {
     "recommendation": topics.RECOMMENDATIONS,
     "churn_alert": topics.ALERTS,
+    "intervention": topics.INTERVENTIONS,
     "churn_score": topics.SCORES,
     "item_neighbours": topics.NEIGHBOURS,
 }

@@ -8,6 +8,7 @@ from online_models.churn.trainer import TrainerSettings
 from online_models.items.policy import PolicySettings
 from online_models.items.settings import CooccurrenceSettings
 from online_models.pipeline import PipelineSettings
+from online_models.winback.settings import ActionSettings, WinbackSettings
 from streams.settings import Settings, milliseconds
 
 
@@ -42,6 +43,20 @@ def user_settings(settings: Settings, partitions: int) -> UserSettings:
             frequency_window_ms=milliseconds(alerts.alert_cap_window),
             quiet_hours=QuietHours.parse(alerts.quiet_hours, alerts.time_zone),
         ),
+        winback=winback_settings(settings, partitions),
+    )
+
+
+def winback_settings(settings: Settings, partitions: int) -> WinbackSettings:
+    """Return the settings of win-back in one of `partitions` partitions."""
+    winback = settings.winback
+    return WinbackSettings(
+        actions=tuple(ActionSettings.parse(text) for text in winback.winback_actions),
+        holdout=winback.winback_holdout,
+        salt=winback.winback_salt,
+        exploration=winback.winback_exploration,
+        return_value=winback.return_value,
+        partitions=partitions,
     )
 
 

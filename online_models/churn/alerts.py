@@ -21,6 +21,7 @@ WithheldReason = Literal["budget", "frequency", "quiet"]
 _PURCHASE: Final = KIND["purchase"]
 
 Action = Literal["cart_reminder", "service_call", "loyalty_offer", "win_back_message"]
+"""What the fixed rule suggests where no actions are set."""
 
 
 class Reason(NamedTuple):
@@ -56,7 +57,7 @@ class ChurnAlert:
     reasons
         The strongest first.
     action
-        What to try.
+        What to try: the decision on win-back, else what a fixed rule suggests.
     model_version
         Snapshot behind the probability.
     expected_value
@@ -69,7 +70,7 @@ class ChurnAlert:
     probability: float
     threshold: float
     reasons: tuple[Reason, ...]
-    action: Action
+    action: str
     model_version: int
     expected_value: float = 0.0
 

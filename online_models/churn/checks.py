@@ -18,7 +18,7 @@ from online_models.churn.features import RECENCY_LINEAR, Features32, features
 from online_models.churn.rows import Rows
 from online_models.churn.scorer import ChurnScorer
 from online_models.churn.settings import UserSettings
-from online_models.events import Floats
+from online_models.events import Floats, Int64s
 from online_models.value.expected import expected_spend
 
 
@@ -39,6 +39,8 @@ class Checked:
         The scores.
     alerts
         The alerts, the most urgent first.
+    alerted
+        (a,) which of the users they are for.
     withheld
         How many alerts were not sent, by reason.
     """
@@ -46,6 +48,7 @@ class Checked:
     features: Features32
     scores: list[ChurnScore]
     alerts: list[ChurnAlert] = field(default_factory=list)
+    alerted: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))
     withheld: dict[WithheldReason, int] = field(default_factory=dict)
 
 
@@ -99,7 +102,7 @@ class Checker:
             self._alert(subjects[i], rows[i], x[i], float(probability[i]), float(gain[i]), now_ms, scorer)
             for i in choice.alerted.tolist()
         ]
-        return Checked(x, scores, alerts, choice.withheld)
+        return Checked(x, scores, alerts, choice.alerted, choice.withheld)
 
     def _gain(self, rows: Rows, probability: Floats, now_ms: int) -> Floats:
         alerts = self.settings.alerts
@@ -108,8 +111,8 @@ class Checker:
 
     def explain(self, row: Rows, now_ms: int, scorer: ChurnScorer) -> tuple[Reason, ...]:
         """Return what speaks for the leaving of one user, given as (1,) rows, the strongest first."""
-        x = features(row, now_ms, self.settings)[0]
-        return reasons_for(row[0], x, scorer.contributions(x), self.settings.alerts.reasons, now_ms)
+        x = features(row, now_ms, self.settings)
+        return reasons_for(row[0], x[0], scorer.contributions(x)[0], self.settings.alerts.reasons, now_ms)
 
     def _alert(  # noqa: PLR0917  # the columns of one user
         self,
@@ -121,7 +124,7 @@ class Checker:
         now_ms: int,
         scorer: ChurnScorer,
     ) -> ChurnAlert:
-        contributions = scorer.contributions(x)
+        contributions = scorer.contributions(x[None, :])[0]
         return ChurnAlert(
             subject=subject,
             at_ms=now_ms,

@@ -12,6 +12,7 @@ from online_models.churn.labels import ExampleBatch
 from online_models.events import Int64s, Reject
 from online_models.items.histories import TouchContexts
 from online_models.items.pairs import PairBatch
+from online_models.winback.outcomes import Decision, Outcome
 
 
 class ChurnScore(NamedTuple):
@@ -90,6 +91,8 @@ class UserEffects:
         Sampled touches with what came before them, numbered through all of `pairs`; None without one.
     withheld
         How many alerts were not sent, by reason.
+    decisions, outcomes
+        What was decided on win-back, and what came of earlier decisions, in the order of the ticks.
     """
 
     accepted: Int64s
@@ -102,6 +105,8 @@ class UserEffects:
     active: list[tuple[str, int]]
     forgotten: list[Forgotten]
     withheld: Mapping[WithheldReason, int]
+    decisions: list[Decision]
+    outcomes: list[Outcome]
     contexts: TouchContexts | None = None
 
 
@@ -169,6 +174,8 @@ class Collected:
         self._touches = 0
         self._contexts: list[tuple[int, TouchContexts]] = []
         self.withheld: Counter[WithheldReason] = Counter()
+        self.decisions: list[Decision] = []
+        self.outcomes: list[Outcome] = []
 
     def note_touches(self, pairs: PairBatch, contexts: TouchContexts | None) -> None:
         """Note touches, and the sampled ones with their contexts."""
@@ -202,4 +209,6 @@ class Collected:
             forgotten=self.forgotten,
             contexts=TouchContexts.concat(self._contexts),
             withheld=self.withheld,
+            decisions=self.decisions,
+            outcomes=self.outcomes,
         )

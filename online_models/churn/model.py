@@ -17,7 +17,8 @@ from online_models.events import Floats
 
 LEARNING_RATE: Final = 0.05
 _LOSS_BOUND: Final = 4.0
-_FORGET: Final = 0.1
+FORGET: Final = 0.1
+"""What is left of AdaGrad's sums when the log loss rises; 1 leaves them alone."""
 
 
 class LabelModel:
@@ -30,6 +31,8 @@ class LabelModel:
     ----------
     learning_rate
         Step size of AdaGrad.
+    forget
+        What is left of AdaGrad's sums when the log loss rises.
 
     Attributes
     ----------
@@ -41,8 +44,9 @@ class LabelModel:
         Labels left out because their features were not finite.
     """
 
-    def __init__(self, learning_rate: float = LEARNING_RATE) -> None:
+    def __init__(self, learning_rate: float = LEARNING_RATE, forget: float = FORGET) -> None:
         self.learning_rate = learning_rate
+        self.forget = forget
         self.learned = 0
         self.positives = 0
         self.drifts = 0
@@ -121,13 +125,13 @@ class LabelModel:
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Self:
+    def from_state(cls, state: dict[str, Any], forget: float = FORGET) -> Self:
         """Return the model that `state` described; it goes on learning bit for bit as that one would.
 
         Features go by their names: what was learned of one that is no longer computed is left out, and a new
         one starts from nothing, with weight 0.
         """
-        model = cls(state["learning_rate"])
+        model = cls(state["learning_rate"], forget)
         model.learned, model.positives = state["learned"], state["positives"]
         model.drifts, model.skipped = state["drifts"], state["skipped"]
         model._loss_sum = state["loss_sum"]
@@ -153,7 +157,7 @@ class LabelModel:
         if self._losses.update(min(loss, _LOSS_BOUND)) and self._losses.rising:
             self.drifts += 1
             for name in self._optimizer.g2:
-                self._optimizer.g2[name] *= _FORGET
+                self._optimizer.g2[name] *= self.forget
 
 
 def _known(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -9,14 +10,14 @@ import numpy as np
 from online_models import snapshots
 from online_models.admission import ROW_PREFIX as ADMISSION_ROWS
 from online_models.admission import Admission
-from online_models.churn.alerts import Reason
-from online_models.churn.checks import Checker
+from online_models.churn.alerts import ChurnAlert, Reason
+from online_models.churn.checks import Checked, Checker
 from online_models.churn.effects import Collected, ForgetReason, Forgotten, UserEffects, UserView
 from online_models.churn.erasure import ERASED, at_their_place
 from online_models.churn.ingest import apply_events
 from online_models.churn.labels import ROW_PREFIX as LABEL_ROWS
 from online_models.churn.labels import PendingLabels
-from online_models.churn.rows import user_layout
+from online_models.churn.rows import Rows, spend_of, user_layout
 from online_models.churn.schedule import Schedule, last_seen_ms
 from online_models.churn.scorer import ChurnScorer
 from online_models.churn.settings import UserSettings
@@ -29,6 +30,12 @@ from online_models.items.sampling import TouchSampler
 from online_models.journal import Journal
 from online_models.row_format import SCHEMA_ROWS
 from online_models.table import Table
+from online_models.value.expected import expected_spend
+from online_models.winback.bandit import BanditPolicy
+from online_models.winback.context import contexts
+from online_models.winback.desk import WinbackDesk
+from online_models.winback.open_decisions import ROW_PREFIX as DECISION_ROWS
+from online_models.winback.settings import NONE
 
 CLOCK_ROW: Final = b"\0clock"
 
@@ -57,6 +64,7 @@ class UserStore:
             max_ids=settings.dedupe_max_ids,
         )
         self._checker = Checker(settings)
+        self._desk = WinbackDesk(settings)
         self._schedule = Schedule(settings, self._table.rows.size)
         self._sampler = TouchSampler(settings.contexts_per_second)
         self._journal = Journal()
@@ -69,7 +77,8 @@ class UserStore:
     @property
     def nbytes(self) -> int:
         """Bytes of the columns of users and their landmarks, and of the remembered event ids."""
-        return self._table.nbytes + self._labels.nbytes + self._schedule.nbytes + self._admission.nbytes
+        parts = (self._table, self._labels, self._schedule, self._admission, self._desk.waiting)
+        return sum(part.nbytes for part in parts)
 
     @property
     def remembered_ids(self) -> int:
@@ -81,7 +90,9 @@ class UserStore:
         """Event ids dropped by this process before their window had passed, because there were too many."""
         return self._admission.dropped
 
-    def apply(self, events: EventBatch, scorer: ChurnScorer | None = None) -> UserEffects:
+    def apply(
+        self, events: EventBatch, scorer: ChurnScorer | None = None, bandit: BanditPolicy | None = None
+    ) -> UserEffects:
         """Apply events in log order, running the ticks that fall between them.
 
         An erasure takes effect where it lies in the log, whatever its time.
@@ -92,6 +103,8 @@ class UserStore:
             Decoded events of the partition.
         scorer
             The newest model; None scores by recency and alerts nobody.
+        bandit
+            What is believed of the actions; None believes nothing.
         """
         events = at_their_place(events, self.clock.now_ms)
         found = Collected()
@@ -99,16 +112,18 @@ class UserStore:
             if tick_ms is None:
                 self._admit(events, start, stop, found)
             else:
-                self._tick(tick_ms, scorer, found)
+                self._tick(tick_ms, scorer, bandit, found)
         self._clock_dirty |= len(events) > 0
         return found.done()
 
-    def tick(self, now_ms: int, scorer: ChurnScorer | None = None) -> UserEffects:
+    def tick(
+        self, now_ms: int, scorer: ChurnScorer | None = None, bandit: BanditPolicy | None = None
+    ) -> UserEffects:
         """Let the live clock reach a time without an event and run the ticks due before it."""
         found = Collected()
         before = self.clock.now_ms
         for tick_ms in self.clock.advance(now_ms, self.next_due):
-            self._tick(tick_ms, scorer, found)
+            self._tick(tick_ms, scorer, bandit, found)
         self._clock_dirty |= self.clock.now_ms != before
         return found.done()
 
@@ -116,7 +131,8 @@ class UserStore:
         """Return the time of the earliest pending check, label or forgetting; `NEVER` without one."""
         if len(self._table) > self.settings.max_users:
             return 0
-        return min(self._schedule.next_due(), self._labels.next_due(), self._admission.next_due())
+        parts = (self._schedule, self._labels, self._admission, self._desk.waiting)
+        return min(part.next_due() for part in parts)
 
     def lookup(self, subject: str) -> UserView | None:
         """Return what is known of a user, None where nothing is."""
@@ -168,7 +184,8 @@ class UserStore:
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows changed since the last call, encoded."""
-        changed = [*self._table.dirty_rows(), *self._labels.dirty_rows(), *self._admission.dirty_rows()]
+        parts = (self._table, self._labels, self._admission, self._desk.waiting)
+        changed = [row for part in parts for row in part.dirty_rows()]
         if self._clock_dirty:
             self._clock_dirty = False
             state = {
@@ -176,6 +193,7 @@ class UserStore:
                 "latest_ms": self._admission.latest_ms,
                 "alert_day": self._checker.policy.day,
                 "alerts": self._checker.policy.sent,
+                "winback": self._desk.budget_state(),
                 "touch_sample": self._sampler.state(),
             }
             changed.append((CLOCK_ROW, snapshots.pack("users-clock", 1, state)))
@@ -192,6 +210,7 @@ class UserStore:
         users: list[tuple[bytes, bytes | None]] = []
         labels: list[tuple[bytes, bytes | None]] = []
         ids: list[tuple[bytes, bytes | None]] = []
+        decisions: list[tuple[bytes, bytes | None]] = []
         for row in self._journal.open(rows):
             key = row[0]
             if key[:1] != b"\0" or key.startswith(SCHEMA_ROWS):
@@ -200,6 +219,8 @@ class UserStore:
                 labels.append(row)
             elif key.startswith(ADMISSION_ROWS):
                 ids.append(row)
+            elif key.startswith(DECISION_ROWS):
+                decisions.append(row)
             elif key == CLOCK_ROW and row[1] is not None:
                 self._restore_clock(row[1])
             else:
@@ -207,6 +228,7 @@ class UserStore:
         self._table.restore(users)
         self._labels.restore(labels)
         self._admission.restore(ids)
+        self._desk.waiting.restore(decisions)
 
     def restored(self) -> None:
         """Finish loading."""
@@ -225,6 +247,8 @@ class UserStore:
             self._admission.latest_ms, policy.day, policy.sent = (
                 operator.index(state[name]) for name in names
             )
+            if "winback" in state:
+                self._desk.restore_budget(state["winback"])
             # Releases before the ranker learned kept no sample.
             self._sampler.restore(state.get("touch_sample", [0, 0, 0, 0]))
 
@@ -250,6 +274,7 @@ class UserStore:
             self._schedule.drop(np.array([number]))
             self._table.remove(subject)
         self._labels.remove(subject)
+        self._desk.waiting.remove(subject)
 
     def _update(self, events: EventBatch, index: Int64s, found: Collected) -> None:
         subjects = [events.subject[i] for i in index.tolist()]
@@ -264,6 +289,10 @@ class UserStore:
         self._table.touch(unique)
         keys = [self._table.key_of(number) for number in unique.tolist()]
         self._labels.note_activity(keys, applied.group, applied.time)
+        if len(self._desk.waiting):
+            self._desk.waiting.note(
+                keys, group, events.kind[index], events.time[index], spend_of(events, index)
+            )
         self._plan(unique)
         if applied.pairs is not None:
             found.note_touches(applied.pairs, applied.contexts)
@@ -277,9 +306,12 @@ class UserStore:
     def _plan(self, numbers: Int64s) -> None:
         self._schedule.plan(numbers, self._table.rows[numbers], self.clock.next_tick_ms)
 
-    def _tick(self, now_ms: int, scorer: ChurnScorer | None, found: Collected) -> None:
+    def _tick(
+        self, now_ms: int, scorer: ChurnScorer | None, bandit: BanditPolicy | None, found: Collected
+    ) -> None:
         self._admission.tick(now_ms)
         found.examples.append(self._labels.mature(now_ms))
+        found.outcomes += self._desk.waiting.mature(now_ms)
         due = self._schedule.due(now_ms)
         silent = last_seen_ms(self._table.rows[due]) <= now_ms - self.settings.state_ttl_ms
         self._evict(due[silent], "idle", found)
@@ -287,7 +319,7 @@ class UserStore:
         due = due[~silent]
         due = due[self._table.rows["last_ms"][due] > 0]
         if due.size:
-            self._check_users(due, now_ms, scorer, found)
+            self._check_users(due, now_ms, scorer, bandit, found)
             self._plan(due)
 
     def _make_places(self, found: Collected) -> None:
@@ -306,7 +338,14 @@ class UserStore:
             self._forget(subject, number)
             found.forget(Forgotten(subject, reason, len(found.scores), published=published))
 
-    def _check_users(self, due: Int64s, now_ms: int, scorer: ChurnScorer | None, found: Collected) -> None:
+    def _check_users(  # what a tick knows
+        self,
+        due: Int64s,
+        now_ms: int,
+        scorer: ChurnScorer | None,
+        bandit: BanditPolicy | None,
+        found: Collected,
+    ) -> None:
         rows = self._table.rows[due]
         subjects = [self._table.key_of(number) for number in due.tolist()]
         checked = self._checker.check(subjects, rows, now_ms, scorer)
@@ -316,6 +355,24 @@ class UserStore:
         marked = [subjects[i] for i in marks.tolist()]
         self._labels.freeze(marked, self._schedule.hash[due[marks]], checked.features[marks], now_ms)
         found.scores += checked.scores
-        found.alerts += checked.alerts
+        found.alerts += self._with_actions(checked, rows, now_ms, bandit, found)
         found.withheld.update(checked.withheld)
         self._clock_dirty = True
+
+    def _with_actions(  # what a tick knows
+        self, checked: Checked, rows: Rows, now_ms: int, bandit: BanditPolicy | None, found: Collected
+    ) -> list[ChurnAlert]:
+        """Return the alerts with the actions decided on; the rule's stay where none are set."""
+        if not self._desk.active or not checked.alerts:
+            return checked.alerts
+        subjects = [alert.subject for alert in checked.alerts]
+        chosen = rows[checked.alerted]
+        probability = np.array([alert.probability for alert in checked.alerts])
+        spend = expected_spend(chosen, now_ms, self.settings.horizon_ms)
+        x = contexts(chosen, probability, spend, now_ms, self.settings.horizon_ms)
+        decisions = self._desk.decide(subjects, x, now_ms, bandit or BanditPolicy())
+        found.decisions += [decision for decision in decisions if decision is not None]
+        return [
+            replace(alert, action=NONE if decision is None else decision.action)
+            for alert, decision in zip(checked.alerts, decisions, strict=True)
+        ]

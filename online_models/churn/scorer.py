@@ -1,4 +1,4 @@
-"""The model as it is broadcast: plain numbers that score all due users with one matrix product."""
+"""The model as it is broadcast: plain numbers that score all due users with a few matrix products."""
 
 import math
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ import numpy as np
 
 from online_models import snapshots
 from online_models.churn.features import FEATURE_NAMES, Features32
+from online_models.churn.hazard import RolledHazard
 from online_models.errors import CorruptStateError
 from online_models.events import Floats
 
@@ -35,6 +36,10 @@ class ChurnScorer:
         Measures of the model by name, for people.
     horizon_ms
         Horizon of the labels it has learned, 0 where that is not known.
+    champion
+        Which of the candidates it is.
+    rolled, rolled_share
+        Hazard model, and by how much its log-odds count beside the linear ones; None and 0 without.
     """
 
     version: int
@@ -45,6 +50,9 @@ class ChurnScorer:
     ready: bool
     card: Mapping[str, float] = field(default_factory=dict)
     horizon_ms: int = 0
+    champion: str = "landmark"
+    rolled: RolledHazard | None = None
+    rolled_share: float = 0.0
 
     def answers(self, horizon_ms: int) -> bool:
         """Return whether its probabilities are about this horizon."""
@@ -55,13 +63,26 @@ class ChurnScorer:
 
         Row by row the same value whatever other rows there are.
         """
-        # Not a BLAS product: its rounding depends on how many rows there are.
-        log_odds = np.einsum("ij,j->i", features.astype(np.float64), self.weights) + self.bias
+        log_odds = self.log_odds(features)
         return np.asarray(1.0 / (1.0 + np.exp(-np.clip(log_odds, -30.0, 30.0))))
 
+    def log_odds(self, features: Features32 | Floats) -> Floats:
+        """Return (n,) log-odds of no activity within the horizon for (n, F) features."""
+        # Not a BLAS product: its rounding depends on how many rows there are.
+        linear = np.einsum("ij,j->i", np.asarray(features, dtype=np.float64), self.weights) + self.bias
+        if self.rolled is None:
+            return np.asarray(linear)
+        return np.asarray(linear + self.rolled_share * self.rolled.log_odds(features))
+
     def contributions(self, features: Features32) -> Floats:
-        """Return (n, F) what each feature adds to the log-odds, compared with its mean."""
-        return np.asarray((features - self.center) * self.weights)
+        """Return (n, F) what each feature adds to the log-odds, compared with a user of mean features.
+
+        They add up to the difference between the user's log-odds and those of that user.
+        """
+        linear = np.asarray((features - self.center) * self.weights)
+        if self.rolled is None:
+            return linear
+        return linear + self.rolled_share * self.rolled.contributions(features, self.center)
 
     def pack(self) -> bytes:
         """Return the scorer as bytes."""
@@ -90,6 +111,9 @@ class ChurnScorer:
             "ready": self.ready,
             "card": dict(self.card),
             "horizon_ms": self.horizon_ms,
+            "champion": self.champion,
+            "rolled": None if self.rolled is None else self.rolled.to_snapshot(),
+            "rolled_share": self.rolled_share,
         }
 
     @classmethod
@@ -109,6 +133,7 @@ class ChurnScorer:
             weights = dict(zip(names, map(float, content["weights"]), strict=True))
             center = dict(zip(names, map(float, content["center"]), strict=True))
             gone = math.fsum(weights[name] * center[name] for name in names if name not in FEATURE_NAMES)
+            rolled = content.get("rolled")
             scorer = cls(
                 version=int(content["version"]),
                 weights=np.array([weights.get(name, 0.0) for name in FEATURE_NAMES]),
@@ -118,7 +143,12 @@ class ChurnScorer:
                 ready=bool(content["ready"]),
                 card=dict(content["card"]),
                 horizon_ms=int(content.get("horizon_ms", 0)),
+                champion=str(content.get("champion", "landmark")),
+                rolled=None if rolled is None else RolledHazard.from_snapshot(rolled),
+                rolled_share=float(content.get("rolled_share", 0.0)),
             )
-        if not np.isfinite([*scorer.weights, scorer.bias, *scorer.center, scorer.threshold]).all():
+        numbers = [scorer.bias, *scorer.center, scorer.threshold, scorer.rolled_share]
+        more = [] if scorer.rolled is None else [*scorer.rolled.weights, scorer.rolled.bias]
+        if not np.isfinite([*scorer.weights, *numbers, *more]).all():
             raise CorruptStateError("churn-scorer has weights that are no numbers")
         return scorer

@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 from online_models.churn.quiet_hours import QuietHours
 from online_models.errors import InvalidParameterError
+from online_models.winback.settings import WinbackSettings
 
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS
@@ -166,6 +167,8 @@ class UserSettings:
         Parameters of one feature.
     alerts
         When to alert.
+    winback
+        What to do about alerted users.
 
     Raises
     ------
@@ -191,6 +194,7 @@ class UserSettings:
     dedupe_max_ids: int = 20_000_000
     bgnbd: BgNbdSettings = field(default_factory=BgNbdSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    winback: WinbackSettings = field(default_factory=WinbackSettings)
 
     def __post_init__(self) -> None:
         for name in ("horizon_ms", "check_interval_ms", "landmark_interval_ms", "hazard_step_ms", "tick_ms"):

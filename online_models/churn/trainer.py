@@ -1,22 +1,33 @@
 """The one trainer: learns every label of every partition, and publishes models."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from operator import index
 from typing import Any, Final
 
+import numpy as np
+
 from online_models import snapshots
-from online_models.churn.labels import CHURN, EXAMPLE_KINDS, ExampleBatch
-from online_models.churn.model import LEARNING_RATE, LabelModel
+from online_models.churn.contest import KEPT_ROW, Contest
+from online_models.churn.experts import CONSTANT, EXPERTS, Experts
+from online_models.churn.features import FEATURE_NAMES, Features32
+from online_models.churn.hazard import Roll, RolledHazard
+from online_models.churn.labels import CHURN, EXAMPLE_KINDS, HAZARD, ExampleBatch
+from online_models.churn.model import FORGET, LEARNING_RATE, LabelModel
+from online_models.churn.recursive import RecursiveLogistic
 from online_models.churn.scorer import ChurnScorer
-from online_models.churn.settings import DAY_MS
+from online_models.churn.settings import DAY_MS, BgNbdSettings
 from online_models.churn.window import RecentOutcomes
 from online_models.errors import CorruptStateError, InvalidParameterError, blame
 from online_models.journal import Journal
+from online_models.winback.learner import STATE_ROW as WINBACK_ROW
+from online_models.winback.learner import WinbackLearner
 
 STATE_ROW: Final = b"\0trainer"
 _WINDOW_ROWS: Final = b"\0window:"
 _VERSION: Final = 1
+_AT_ONCE: Final = 2048
+"""Examples whose aged features are computed together, to bound memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +49,12 @@ class TrainerSettings:
     window
         Outcomes kept for the measures and the threshold; a multiple of 256.
     horizon_ms, hazard_step_ms
-        What the labels of the two models ask for. A model that learned another question starts anew from its
+        What the labels of the two kinds ask for. A model that learned another question starts anew from its
         weights.
+    bgnbd
+        Parameters of one feature, by which features age.
+    forget
+        What is left of the confidence in what was learned when the log loss rises; 1 leaves it alone.
 
     Raises
     ------
@@ -55,6 +70,8 @@ class TrainerSettings:
     window: int = 4096
     horizon_ms: int = 28 * DAY_MS
     hazard_step_ms: int = 7 * DAY_MS
+    bgnbd: BgNbdSettings = field(default_factory=BgNbdSettings)
+    forget: float = FORGET
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "publish_growth"):
@@ -63,6 +80,8 @@ class TrainerSettings:
         for name in ("min_labels", "publish_every"):
             if getattr(self, name) < 1:
                 raise InvalidParameterError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 < self.forget <= 1:
+            raise InvalidParameterError(f"forget must be above 0 and at most 1, got {self.forget}")
         if self.daily_budget is not None and self.daily_budget < 0:
             raise InvalidParameterError(f"daily_budget must not be negative, got {self.daily_budget}")
 
@@ -98,10 +117,11 @@ class TrainerEffects:
 
 
 class TrainerStore:
-    """The churn and the hazard model, side by side, with their measures.
+    """All churn models, side by side, with their measures.
 
-    A model is published at fixed numbers of learned labels, so models, versions and thresholds depend on
-    the order of the examples only.
+    Each kind of label is learned twice: by River with AdaGrad, and by a model of second order. `Contest` says
+    which of them, or which blend, scores. A model is published at fixed numbers of learned labels, so models,
+    versions and thresholds depend on the order of the examples only.
 
     Parameters
     ----------
@@ -112,58 +132,88 @@ class TrainerStore:
     ----------
     version
         Number of the last published model, 0 before the first.
+    winback
+        What is learned of the win-back actions.
     """
 
     def __init__(self, settings: TrainerSettings) -> None:
         self.settings = settings
         self.version = 0
         self._published_at = 0
-        self._models = {name: LabelModel(settings.learning_rate) for name in EXAMPLE_KINDS}
+        self._models = {name: LabelModel(settings.learning_rate, settings.forget) for name in EXAMPLE_KINDS}
+        self._recursive = {name: RecursiveLogistic((*FEATURE_NAMES, CONSTANT)) for name in EXAMPLE_KINDS}
+        self._roll = Roll(
+            settings.horizon_ms, min(settings.hazard_step_ms, settings.horizon_ms), settings.bgnbd
+        )
+        self._contest = Contest(settings.horizon_ms, settings.window)
         self._windows = {name: RecentOutcomes(settings.window) for name in EXAMPLE_KINDS}
         self._spans_ms = dict(zip(EXAMPLE_KINDS, (settings.horizon_ms, settings.hazard_step_ms), strict=True))
+        self.winback = WinbackLearner()
         self._saved: dict[str, tuple[int, int]] = {}
         self._journal = Journal()
         self._dirty = False
+        self._anew = False
 
     def apply(self, examples: ExampleBatch) -> TrainerEffects:
         """Learn examples one by one, in order."""
         effects = TrainerEffects([], [])
+        for start in range(0, len(examples), _AT_ONCE):
+            self._learn(examples.take(slice(start, start + _AT_ONCE)), effects)
+        self._dirty |= len(examples) > 0
+        return effects
+
+    def _learn(self, examples: ExampleBatch, effects: TrainerEffects) -> None:
+        churns = np.flatnonzero(examples.kind == CHURN)
+        steps = self._roll.aged(examples.features[churns])
+        churn_at = np.cumsum(examples.kind == CHURN) - 1
         columns = (examples.kind, examples.label, examples.landmark_ms, examples.matured_ms)
         for place, (kind, label, landmark_ms, matured_ms) in enumerate(
             zip(*(column.tolist() for column in columns), strict=True)
         ):
-            name = EXAMPLE_KINDS[kind]
-            model = self._models[name]
+            name, x, model = EXAMPLE_KINDS[kind], examples.features[place], self._models[EXAMPLE_KINDS[kind]]
+            served = None
+            if kind == CHURN and np.isfinite(x).all():
+                at = int(churn_at[place])
+                served = self._judge(x, steps[:, at : at + 1], label, landmark_ms, matured_ms)
             drifts = model.drifts
-            before = model.learn_one(examples.features[place], label)
+            before = model.learn_one(x, label)
             if before is not None:
-                self._windows[name].add(landmark_ms, before, label)
+                self._recursive[name].learn_one(np.append(x, 1.0).astype(np.float64), label)
+                self._windows[name].add(landmark_ms, before if served is None else served, label)
             if model.drifts > drifts:
+                # Only the constant: with all weights loose, the next days would teach more noise than change.
+                self._recursive[name].loosen(1 / self.settings.forget, (CONSTANT,))
                 effects.drifts.append(Drift(name, matured_ms, model.learned, model.recent_loss))
             if kind == CHURN and self._due():
                 effects.scorers.append(self._publish())
-        self._dirty |= len(examples) > 0
-        return effects
 
     def current(self) -> ChurnScorer:
-        """Return the churn model as it stands, under the version last published."""
-        model, window = self._models["churn"], self._windows["churn"]
-        weights, bias, center = model.coefficients()
+        """Return the churn model as it stands, with its card, under the version last published."""
+        return replace(self.scorer(), card=self.card())
+
+    def scorer(self) -> ChurnScorer:
+        """Return the same without a card, which takes longer to make than the rest."""
         budget = self.settings.daily_budget
-        classes = (model.positives, model.learned - model.positives)
+        experts = self._experts()
+        weights, bias, share = experts.champion_parts()
         return ChurnScorer(
             version=self.version,
             weights=weights,
             bias=bias,
-            center=center,
-            threshold=0.5 if budget is None else window.threshold_for(budget),
-            ready=min(classes) >= self.settings.min_labels,
-            card=self.card(),
+            center=self._models["churn"].coefficients()[2],
+            threshold=0.5 if budget is None else self._windows["churn"].threshold_for(budget),
+            ready=self._ready(),
             horizon_ms=self.settings.horizon_ms,
+            champion=experts.champion,
+            rolled=experts.rolled if share else None,
+            rolled_share=share,
         )
 
     def card(self) -> dict[str, float]:
-        """Return the measures of both models, names behind ``churn_`` and ``hazard_``."""
+        """Return the measures of the models by kind of label, and those of the candidates.
+
+        Names stand behind ``churn_`` (what users were scored with), ``hazard_`` and the candidates' names.
+        """
         card: dict[str, float] = {}
         for name, model in self._models.items():
             measures = {
@@ -175,16 +225,17 @@ class TrainerStore:
                 **self._windows[name].measures(),
             }
             card |= {f"{name}_{measure}": value for measure, value in measures.items()}
-        return card
+        return card | self._contest.card()
 
     def predict_one(self, kind: int, x: Any) -> float:
-        """Return the probability of label 1 of a kind of example for (F,) features."""
+        """Return the probability of label 1 of a kind of example for (F,) features, by River's model."""
         return self._models[EXAMPLE_KINDS[kind]].predict_one(x)
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows changed since the last call, encoded."""
+        rows: list[tuple[bytes, bytes | None]] = self.winback.dirty_rows()
         if not self._dirty:
-            return []
+            return self._journal.seal(rows)
         self._dirty = False
         state = {
             "version": self.version,
@@ -192,9 +243,12 @@ class TrainerStore:
             "models": {name: model.state() for name, model in self._models.items()},
             "outcomes": {name: [window.count, window.size] for name, window in self._windows.items()},
             "spans_ms": self._spans_ms,
+            "recursive": {name: model.state() for name, model in self._recursive.items()},
+            "contest": self._contest.state(),
         }
-        rows: list[tuple[bytes, bytes | None]] = [(STATE_ROW, snapshots.pack("trainer", _VERSION, state))]
-        for name, window in self._windows.items():
+        rows.append((STATE_ROW, snapshots.pack("trainer", _VERSION, state)))
+        rows += self._contest.dirty_rows()
+        for name, window in self._all_windows().items():
             rows += window.dirty_rows(_window_prefix(name))
         return self._journal.seal(rows)
 
@@ -206,34 +260,82 @@ class TrainerStore:
         CorruptStateError
             When a row cannot be loaded; it names its key.
         """
+        windows = self._all_windows()
         for key, value in self._journal.open(rows):
-            window = next((w for n, w in self._windows.items() if key.startswith(_window_prefix(n))), None)
+            window = next((w for n, w in windows.items() if key.startswith(_window_prefix(n))), None)
             with blame(key), snapshots.reading("trainer"):
                 if window is not None:
                     window.restore(key[key.rindex(b":") + 1 :], value)
+                elif key == KEPT_ROW and value is not None:
+                    self._contest.restore_kept(value)
                 elif key == STATE_ROW and value is not None:
                     self._restore_state(snapshots.unpack("trainer", _VERSION, value))
+                elif key == WINBACK_ROW and value is not None:
+                    self.winback.restore(value)
                 else:
                     raise CorruptStateError("of no kind that this release knows")
 
     def restored(self) -> None:
         """Finish loading."""
+        windows = self._all_windows()
         for name, (count, size) in self._saved.items():
-            self._windows[name].restored(count, size)
+            windows[name].restored(count, size)
         self._saved = {}
+        if self._anew:
+            self._contest.start_anew()
+            self._anew = False
 
     def _restore_state(self, state: dict[str, Any]) -> None:
-        models = {name: LabelModel.from_state(state["models"][name]) for name in EXAMPLE_KINDS}
+        models = {
+            name: LabelModel.from_state(state["models"][name], self.settings.forget) for name in EXAMPLE_KINDS
+        }
         saved = {name: (index(count), index(size)) for name, (count, size) in state["outcomes"].items()}
         published_at = index(state["published_at"])
+        self._anew = False
+        # The first releases had neither models of second order nor a contest: those begin from nothing.
+        for name, recursive in state.get("recursive", {}).items():
+            self._recursive[name].restore(recursive)
+        if "contest" in state:
+            saved |= self._contest.restore(state["contest"])
+        else:
+            self._contest.champion = EXPERTS[0]
         # Releases that kept no spans are taken to have learned what is asked for now.
         for name, span_ms in state.get("spans_ms", self._spans_ms).items():
             if span_ms != self._spans_ms[name]:
                 models[name].ask_anew()
+                self._recursive[name].loosen(float("inf"))
                 saved[name] = (0, 0)
+                self._anew = True
                 published_at = 0 if name == EXAMPLE_KINDS[CHURN] else published_at
         self.version, self._published_at = index(state["version"]), published_at
         self._models, self._saved = models, saved
+
+    def _judge(
+        self, x: Features32, steps: Any, label: int, landmark_ms: int, matured_ms: int
+    ) -> float | None:
+        """Let the contest judge a label, and keep the models for later ones when it is time."""
+        if self._contest.due(matured_ms) and self._ready():
+            self._contest.keep(matured_ms, landmark_ms, self._experts())
+        return self._contest.judge(x, steps, landmark_ms, label)
+
+    def _experts(self) -> Experts:
+        landmark, bias, _ = self._models[EXAMPLE_KINDS[CHURN]].coefficients()
+        newton = self._recursive[EXAMPLE_KINDS[CHURN]].weights
+        hazard = self._recursive[EXAMPLE_KINDS[HAZARD]].weights
+        return Experts(
+            weights=np.stack((landmark, newton[:-1])),
+            biases=np.array((bias, newton[-1])),
+            rolled=RolledHazard(hazard[:-1], float(hazard[-1]), self._roll),
+            blend=self._contest.blend.weights,
+            champion=self._contest.champion,
+        )
+
+    def _all_windows(self) -> dict[str, RecentOutcomes]:
+        return self._windows | self._contest.windows
+
+    def _ready(self) -> bool:
+        model = self._models[EXAMPLE_KINDS[CHURN]]
+        return min(model.positives, model.learned - model.positives) >= self.settings.min_labels
 
     def _due(self) -> bool:
         fresh = self._models["churn"].learned - self._published_at

@@ -16,6 +16,7 @@ from online_models.items.neighbours import NeighbourRow, NeighbourTable
 from online_models.items.network import FrozenRanker
 from online_models.items.ranker import BaseRanker, Ranker
 from online_models.items.settings import CooccurrenceSettings
+from online_models.winback.bandit import BanditPolicy
 from streams import model_rows
 from streams.agents.documents import BASE_RANKER, RANKER, neighbour_row
 from streams.broadcast import BroadcastReader, Refused, Rows
@@ -56,6 +57,13 @@ class Broadcast:
         Told the topic and number of rows taken over; 0 of each topic at start.
     on_refused
         Told the topic of every row that cannot be read.
+
+    Attributes
+    ----------
+    table
+        Every item's neighbours.
+    bandit
+        What is believed of the win-back actions; None before the first outcomes.
     """
 
     def __init__(
@@ -72,6 +80,7 @@ class Broadcast:
         self.table = NeighbourTable(settings)
         self._newest: _Model | None = None
         self._pinned: _Model | None = None
+        self.bandit: BanditPolicy | None = None
         self._newest_ranker = _Ranking(BASE_RANKER, BaseRanker())
         self._pinned_ranker: _Ranking | None = None
         self._horizon_ms = horizon_ms
@@ -153,10 +162,12 @@ class Broadcast:
         refused = []
         for place, (key, value) in enumerate(rows):
             row = model_rows.parse(key)
-            if row is None or row.model not in ("churn", RANKER) or row.kind == "day":
+            if row is None or row.model not in ("churn", "winback", RANKER) or row.kind == "day":
                 continue
             try:
-                if row.model == RANKER:
+                if row.model == "winback":
+                    self._believe(value)
+                elif row.model == RANKER:
                     self._take_ranker(row, value)
                 elif row.kind == "pin":
                     self._pin(None if value is None else self._model(value))
@@ -165,6 +176,11 @@ class Broadcast:
             except CorruptStateError as error:
                 refused.append(Refused(place, str(error)))
         return refused
+
+    def _believe(self, value: bytes | None) -> None:
+        if value is not None:
+            with snapshots.reading("winback-policy"):
+                self.bandit = BanditPolicy.from_snapshot(read_snapshot(value).state["policy"])
 
     def _take_ranker(self, row: model_rows.ModelRow, value: bytes | None) -> None:
         ranking = None if value is None else _ranking(value)

@@ -36,6 +36,7 @@ BASE_RANKER: Final = "base-1"
 """Name of the ranker with fixed weights."""
 
 _DIGITS: Final = 5
+_SENT_ITEMS: Final = 5
 
 
 def neighbours_documents(rows: Sequence[NeighbourRow]) -> list[ItemNeighbours]:
@@ -274,6 +275,11 @@ def alerts(found: Sequence[Alert], origin: Origin, horizon_ms: int) -> list[Chur
         )
         for alert in found
     ]
+
+
+def lists_by_subject(subjects: Sequence[str], lists: Lists) -> dict[str, list[RecommendedItem]]:
+    """Return the first items of the lists of users."""
+    return {subject: list_items(lists, index)[:_SENT_ITEMS] for index, subject in enumerate(subjects)}
 
 
 def list_items(lists: Lists, index: int) -> list[RecommendedItem]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from online_models.winback.uplift import Uplift
+
 
 class Report:
     """Receives the agents' measurements."""
@@ -20,6 +22,12 @@ class Report:
 
     def withheld(self, reason: str, count: int) -> None:
         """Handle alerts that were not sent, by reason."""
+
+    def interventions(self, action: str, count: int) -> None:
+        """Handle win-back decisions, by action."""
+
+    def uplift(self, action: str, uplift: Uplift) -> None:
+        """Handle what an action has come to so far."""
 
     def lists(self, count: int) -> None:
         """Handle recommendation lists published."""

@@ -5,14 +5,15 @@ import math
 from collections.abc import Iterable, Sequence
 
 from online_models.churn.labels import ExampleBatch
-from online_models.churn.scorer import ChurnScorer
 from online_models.churn.trainer import TrainerSettings, TrainerStore
-from streams.agents import documents
+from online_models.winback.outcomes import OutcomeBatch
+from streams.agents import documents, interventions
 from streams.agents.internal import unpack_all
 from streams.agents.report import Report
 from streams.encode import encode_snapshot
 from streams.engine.handler import Output, Record, Row
 from streams.model_rows import day_key
+from streams.schemas import ModelSnapshot
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,9 @@ class TrainerHandler:
 
     def apply(self, records: Sequence[Record]) -> Sequence[Output]:
         """Learn label by label, and publish snapshots that are due."""
-        examples = ExampleBatch.concat(unpack_all(records, ExampleBatch.unpack))
+        outcomes = [record for record in records if OutcomeBatch.packed(record.value or b"")]
+        labels = [record for record in records if not OutcomeBatch.packed(record.value or b"")]
+        examples = ExampleBatch.concat(unpack_all(labels, ExampleBatch.unpack))
         effects = self.store.apply(examples)
         for drift in effects.drifts:
             log.info(
@@ -59,15 +62,35 @@ class TrainerHandler:
                 self._report.model_quality(model, metric, value)
         # The topic is compacted and readers want the newest only.
         latest_ms = int(examples.matured_ms.max(initial=0))
-        return [row for scorer in effects.scorers[-1:] for row in self._snapshot(scorer, latest_ms)]
+        return [
+            *(
+                row
+                for scorer in effects.scorers[-1:]
+                for row in self._snapshot(documents.model_snapshot(scorer, latest_ms), ready=scorer.ready)
+            ),
+            *self._win_back(unpack_all(outcomes, OutcomeBatch.unpack)),
+        ]
 
-    def _snapshot(self, scorer: ChurnScorer, latest_ms: int) -> list[Output]:
+    def _win_back(self, batches: Sequence[OutcomeBatch]) -> list[Output]:
+        """Learn what came of decisions, and publish the bandit where that is due."""
+        published, latest_ms = [], 0
+        for batch in batches:
+            published += self.store.winback.apply(batch)
+            latest_ms = max(latest_ms, int(batch.matured_ms.max(initial=0)))
+        for action, uplift in self.store.winback.uplift().items():
+            self._report.uplift(action, uplift)
+        return [
+            row
+            for policy in published[-1:]
+            for row in self._snapshot(interventions.winback_snapshot(policy, latest_ms), ready=True)
+        ]
+
+    def _snapshot(self, snapshot: ModelSnapshot, *, ready: bool) -> list[Output]:
         """Return a model as the newest one, and as the last one of its day, to which one may go back."""
-        snapshot = documents.model_snapshot(scorer, latest_ms)
         key, value = encode_snapshot(snapshot)
         log.info(
             "%s published after %d labels%s",
-            *(snapshot.model_version, snapshot.examples, "" if scorer.ready else ", not used yet: too few"),
+            *(snapshot.model_version, snapshot.examples, "" if ready else ", not used yet: too few"),
             extra={"model_version": snapshot.model_version, "labels": snapshot.examples},
         )
         keys = (key, day_key(snapshot.model, snapshot.event_time))

@@ -18,8 +18,10 @@ from online_models.items.histories import Histories
 from online_models.items.pairs import PairBatch, item_partitions
 from online_models.items.rank_examples import examples_of
 from online_models.items.recommender import Lists, Recommender
+from online_models.winback.outcomes import OutcomeBatch
+from online_models.winback.settings import NONE
 from streams import encode
-from streams.agents import documents
+from streams.agents import documents, interventions
 from streams.agents.broadcast import Broadcast
 from streams.agents.report import Report
 from streams.decode import Decoder
@@ -40,6 +42,7 @@ class UsersTopics(NamedTuple):
     rank_examples: str
     scores: str
     alerts: str
+    interventions: str
     recommendations: str
 
 
@@ -96,7 +99,7 @@ class UsersHandler:
         """Judge the records, apply the events, and return everything that follows from them."""
         decoded = self._decoder.decode(records)
         events = decoded.events
-        effects = self.store.apply(events, self._broadcast.scorer)
+        effects = self.store.apply(events, self._broadcast.scorer, self._broadcast.bandit)
         rejects = decoded.rejects + [(int(decoded.index[i]), reject) for i, reject in effects.rejects]
         self._report.events(
             effects.accepted.size,
@@ -116,7 +119,7 @@ class UsersHandler:
 
     def tick(self, now_ms: int) -> Sequence[Output]:
         """Let the wall clock move the partition's clock: checks and labels fall due without events."""
-        return self._follow(self.store.tick(now_ms, self._broadcast.scorer), -1)
+        return self._follow(self.store.tick(now_ms, self._broadcast.scorer, self._broadcast.bandit), -1)
 
     def dirty_rows(self) -> Sequence[Row]:
         """Return the rows changed since the last checkpoint."""
@@ -205,7 +208,26 @@ class UsersHandler:
             *self._examples(effects.examples),
             *self._scores(effects, origin),
             *self._keyed(self._topics.alerts, alerts),
+            *self._interventions(effects, offset),
         ]
+
+    def _interventions(self, effects: UserEffects, offset: int) -> list[Output]:
+        """Return what was decided on win-back, what came of earlier decisions, and that for the trainer."""
+        if not effects.decisions and not effects.outcomes:
+            return []
+        for action, count in Counter(decision.action for decision in effects.decisions).items():
+            self._report.interventions(action, count)
+        origin = Origin("users", "winback", self._topics.events, self._partition, max(offset, 0))
+        horizon_ms = self.store.settings.horizon_ms
+        treated = [one.subject for one in effects.decisions if one.action != NONE]
+        lists = documents.lists_by_subject(treated, self._recommend(self.store.histories(treated)))
+        found = [
+            *interventions.outcomes(effects.outcomes, origin, horizon_ms),
+            *interventions.decisions(effects.decisions, lists, origin, horizon_ms),
+        ]
+        batch = OutcomeBatch.of(effects.outcomes)
+        examples = [Output(self._topics.examples, 0, None, batch.pack())] if len(batch) else []
+        return [*self._keyed(self._topics.interventions, encode.encode_interventions(found)), *examples]
 
     def _scores(self, effects: UserEffects, origin: Origin) -> list[Output]:
         """Return tombstones of forgotten users, then the scores from after that."""

@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "dataset": "List and prepare public data sets.",
     "evaluate": "Judge recommendations or churn scores on a file.",
     "alerts": "Try an alert policy on a log.",
+    "interventions": "Show what win-back is worth.",
     "validate": "Check the events of a file.",
     "tail": "Print the records of a topic as they arrive.",
     "user": "Show a user: counts, churn risk, recommendations.",

@@ -43,13 +43,13 @@ def command(
     import time
 
     from streams import erasure
+    from streams.cli.lookup import subject_of
 
     seconds = duration(timeout).total_seconds()
     value = erasure.event_of(user, time.time_ns() // 1_000_000, anonymous=anonymous)
     settings = _reach(load(config, bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix))
-    standing = erasure.Standing(
-        user, ("a:" if anonymous else "u:") + user, erasure.ends_of(settings) if check else {}
-    )
+    subject = subject_of(("a:" if anonymous else "u:") + user, settings)
+    standing = erasure.Standing(user, subject, erasure.ends_of(settings) if check else {})
     sent = erasure.send(settings, user.encode(), value, deadline_s=seconds)
     if not json_:
         print(f"{standing.subject}: asked for at {sent.topic}[{sent.partition}]@{sent.offset}")

@@ -8,6 +8,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, Request, build_opener
 
 from online_models.errors import KeepstreamError
+from streams.pseudonyms import is_pseudonym
 from streams.settings import Settings
 
 _TIMEOUT_S: Final = 10.0
@@ -46,6 +47,12 @@ def ask(path: str, settings: Settings, url: str | None) -> dict[str, Any]:
             "start one with `keepstream worker`, or name one with --url"
         )
     raise LookupFailedError("no worker answers; tried " + ", ".join(tried))
+
+
+def subject_of(subject: str, settings: Settings) -> str:
+    """Return the subject under which a user is known: with a pseudonym where the settings hold the key."""
+    pseudonyms = settings.privacy.pseudonyms
+    return subject if pseudonyms is None or is_pseudonym(subject[2:]) else pseudonyms.subject(subject)
 
 
 def _announced(settings: Settings) -> Sequence[str]:

@@ -20,8 +20,8 @@ def command(
     topic: Annotated[
         str,
         typer.Argument(
-            help="events, recommendations, alerts, scores, dlq, neighbours, pairs, examples, models, "
-            "workers, or the full name of any topic."
+            help="events, recommendations, alerts, interventions, scores, dlq, neighbours, pairs, examples, "
+            "models, workers, or the full name of any topic."
         ),
     ],
     *,
@@ -102,6 +102,7 @@ def full_name(topic: str, settings: Settings) -> str:
         "events": topics.EVENTS,
         "recommendations": topics.RECOMMENDATIONS,
         "alerts": topics.ALERTS,
+        "interventions": topics.INTERVENTIONS,
         "scores": topics.SCORES,
         "dlq": topics.DEAD_LETTERS,
         "neighbours": topics.NEIGHBOURS,

@@ -69,7 +69,10 @@ def _columns(value: bytes) -> dict[str, Any] | None:
     from online_models.churn.labels import ExampleBatch
     from online_models.errors import CorruptStateError
     from online_models.items.pairs import PairBatch
+    from online_models.winback.outcomes import OutcomeBatch
 
+    if OutcomeBatch.packed(value):
+        return {"outcomes": len(OutcomeBatch.unpack(value))}
     try:
         examples = ExampleBatch.unpack(value)
     except CorruptStateError:
@@ -197,6 +200,14 @@ def _model(record: Followed, value: Mapping[str, Any] | None) -> list[Text]:
     ]
 
 
+def _intervention(record: Followed, value: Mapping[str, Any]) -> list[Text]:
+    outcome = value.get("outcome")
+    chosen = "holdout" if value["holdout"] else f"{value['propensity']:.0%}"
+    came = "" if outcome is None else "  came back" if outcome["returned"] else "  stayed away"
+    name = printable(value["action"])
+    return [_head(record.timestamp, value["user_id"], (name, "bold"), f"  {chosen}", (came, "dim"))]
+
+
 def _worker(record: Followed, value: Mapping[str, Any] | None) -> list[Text]:
     if value is None:
         return [_gone(record)]
@@ -224,6 +235,7 @@ _SAYERS: Final[dict[topics.Topic, Callable[[Followed, Any], list[Text]]]] = {
     topics.EVENTS: _event,
     topics.RECOMMENDATIONS: _recommendation,
     topics.ALERTS: _alert,
+    topics.INTERVENTIONS: _intervention,
     topics.SCORES: _score,
     topics.NEIGHBOURS: _neighbours,
     topics.DEAD_LETTERS: _dead_letter,

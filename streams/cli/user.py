@@ -30,17 +30,19 @@ def command(
 ) -> None:
     """Show a user: exact event counts, churn risk with its reasons, alerts, and a list made right now.
 
-    Any worker answers. With --json the answer is the one of /v1/users/ID. For example:
+    Any worker answers. Where pseudonym_key is set here, the id is asked for by its pseudonym. With --json the
+    answer is the one of /v1/users/ID. For example:
 
       keepstream user c-4711
 
       keepstream user a:dev-91ab --json | jq .event_counts
     """
     from streams.api.owners import lookup_path
-    from streams.cli.lookup import ask
+    from streams.cli.lookup import ask, subject_of
 
     settings = load(config, bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
-    profile = ask(lookup_path("users", user_id), settings, url)
+    subject = user_id if user_id.startswith(("u:", "a:")) else f"u:{user_id}"
+    profile = ask(lookup_path("users", subject_of(subject, settings)), settings, url)
     if json_:
         print(json.dumps(profile, ensure_ascii=False, indent=2))
     else:

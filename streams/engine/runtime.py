@@ -134,9 +134,8 @@ class Runtime:
 
     def readable(self) -> list[Partition]:
         """Return the partitions that may be fetched now: assigned, restored, not frozen."""
-        if self._frozen or not self.informed():
-            return []
-        return [p for p in self._partitions.values() if p.opened]
+        may_read = self.informed() and not self._frozen
+        return [p for p in self._partitions.values() if p.opened] if may_read else []
 
     @property
     def ready(self) -> bool:
@@ -264,10 +263,7 @@ class Runtime:
         """Throw the half-applied state away and restore; replay the batch record by record."""
         partition = batch.partition
         self.observer.failed(name)
-        if isinstance(error, EngineError):
-            self.fail(error)
-            return
-        if isinstance(error, CorruptStateError):
+        if isinstance(error, EngineError | CorruptStateError):
             self.fail(EngineError(f"{partition.source}: {error}"))
             return
         log.error(

@@ -21,6 +21,7 @@ from streams.topics import (
     DEAD_LETTERS,
     EVENTS,
     EXAMPLES,
+    INTERVENTIONS,
     RECOMMENDATIONS,
     SCORES,
     USERS_CHANGELOG,
@@ -230,6 +231,7 @@ class _Finder:
             (EVENTS, "events", ""),
             (RECOMMENDATIONS, "lists", ""),
             (ALERTS, "alerts", ""),
+            (INTERVENTIONS, "win-back decisions", ""),
             (EXAMPLES, "training examples", "hold a hash of the id, not the id"),
         )
         found = []

@@ -11,6 +11,7 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from online_models.errors import InvalidParameterError
+from online_models.winback.uplift import Uplift
 from streams.agents.report import Report
 from streams.engine.observer import Observer
 from streams.engine.partition import TopicPartition
@@ -212,6 +213,18 @@ class Metrics(Observer, Report):
         """Count alerts that were not sent."""
         self._counter(table.WITHHELD, reason).inc(count)
 
+    def interventions(self, action: str, count: int) -> None:
+        """Count win-back decisions."""
+        self._counter(table.INTERVENTIONS, action).inc(count)
+
+    def uplift(self, action: str, uplift: Uplift) -> None:
+        """Show what an action has come to."""
+        self._gauge(table.WINBACK_OUTCOMES, action).set(uplift.cases)
+        self._gauge(table.WINBACK_RATE, action).set(uplift.rate)
+        self._gauge(table.WINBACK_SPEND, action).set(uplift.spend_uplift)
+        for bound, value in (("value", uplift.uplift), ("low", uplift.low), ("high", uplift.high)):
+            self._gauge(table.WINBACK_UPLIFT, action, bound).set(value)
+
     def lists(self, count: int) -> None:
         """Count published recommendation lists."""
         self._counter(table.LISTS).inc(count)
@@ -272,6 +285,9 @@ class Metrics(Observer, Report):
         self._keep(table.STATE_BYTES, states)
         for metric in (table.EVENT_TIME_LAG, table.DEDUPE_IDS):
             self._keep(metric, {state[1:] for state in states if state[0] == "users"})
+        if "trainer" not in assigned:
+            for metric in table.WINBACK:
+                self._series[metric].clear()
         learning = {"ranker": "ranker" in assigned}
         qualities = {labels for labels, _ in self.values(table.MODEL_QUALITY)}
         self._keep(

@@ -262,6 +262,12 @@ WITHHELD: Final = _counter(
     "reason",
     values=get_args(WithheldReason),
 )
+INTERVENTIONS: Final = _counter(
+    "keepstream_interventions_total",
+    "decisions",
+    "Win-back decisions, by action.",
+    "action",
+)
 LISTS: Final = _counter("keepstream_recommendation_lists_total", "lists", "Recommendation lists published.")
 
 # -- models -------------------------------------------------------------------------------------------------
@@ -286,6 +292,35 @@ DRIFTS: Final = _counter(
     "model",
     values=EXAMPLE_KINDS,
 )
+
+# -- win-back -----------------------------------------------------------------------------------------------
+
+WINBACK_OUTCOMES: Final = _gauge(
+    "keepstream_winback_outcomes",
+    "decisions",
+    "Decisions whose outcome is known, by action; besides holdout, and treated for all others together.",
+    "action",
+)
+WINBACK_RATE: Final = _gauge(
+    "keepstream_winback_return_rate",
+    "share",
+    "Share of users who come back within the horizon had everybody got the action (weighted by propensity).",
+    "action",
+)
+WINBACK_UPLIFT: Final = _gauge(
+    "keepstream_winback_uplift",
+    "share",
+    "How far the return rate lies above the holdout's: value, and the bounds of its interval of 95 %.",
+    "action",
+    "bound",
+)
+WINBACK_SPEND: Final = _gauge(
+    "keepstream_winback_spend_uplift",
+    "currency of the events",
+    "How much more is spent within the horizon than in the holdout, per decision.",
+    "action",
+)
+WINBACK: Final = (WINBACK_OUTCOMES, WINBACK_RATE, WINBACK_UPLIFT, WINBACK_SPEND)
 
 # -- broadcasts ---------------------------------------------------------------------------------------------
 

@@ -25,6 +25,8 @@ from streams.schemas.event import Event, Item
 from streams.schemas.outputs import (
     ChurnAlert,
     ChurnScore,
+    Intervention,
+    InterventionOutcome,
     ItemNeighbours,
     ModelSnapshot,
     Origin,
@@ -41,6 +43,8 @@ __all__ = [
     "Counters",
     "Event",
     "Index",
+    "Intervention",
+    "InterventionOutcome",
     "Item",
     "ItemNeighbours",
     "ItemProfile",

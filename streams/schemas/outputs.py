@@ -99,6 +99,50 @@ class ChurnAlert(msgspec.Struct, frozen=True, gc=False):
     ] = 0.0
 
 
+class InterventionOutcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What came of a decision within the horizon."""
+
+    event_time: Annotated[int, Meta(description="When this was final, epoch milliseconds.")]
+    returned: Annotated[bool, Meta(description="Whether the user came back; opening a message is no return.")]
+    spend: Annotated[float, Meta(ge=0.0, description="Spent by purchases.", examples=[49.9])]
+    returned_at: Annotated[int, Meta(description="First activity, epoch milliseconds.")] | None = None
+    opened: Annotated[bool, Meta(description="Whether intervention_opened came.")] = False
+    redeemed: Annotated[bool, Meta(description="Whether intervention_redeemed came.")] = False
+
+
+class Intervention(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A win-back decision; it is written once more, with its outcome, when the horizon has passed."""
+
+    id: Annotated[
+        str, Meta(description="Subject and time of the decision.", examples=["u:c-4711@1772360100250"])
+    ]
+    subject: _Subject
+    user_id: _UserId
+    event_time: _Time
+    model_version: Annotated[
+        str, Meta(description="The bandit that decided; winback-0 believed nothing.", examples=["winback-12"])
+    ]
+    source: Source
+    action: Annotated[str, Meta(description="What to do; `none` for nothing.", examples=["coupon"])]
+    propensity: Annotated[
+        float,
+        Meta(gt=0.0, le=1.0, description="Probability with which it was chosen.", examples=[0.62]),
+    ]
+    holdout: Annotated[bool, Meta(description="Whether the user is never to be treated.")]
+    cost: Annotated[float, Meta(ge=0.0, description="What the action costs.", examples=[5.0])]
+    horizon_ms: Annotated[Count, Meta(description="The horizon, milliseconds.", examples=[2_419_200_000])]
+    context: Annotated[
+        dict[str, float], Meta(description="What it was decided by, by name.", examples=[{"risk": 0.87}])
+    ]
+    items: Annotated[
+        list[RecommendedItem], Meta(description="What to recommend with it; with the decision only.")
+    ] = []
+    outcome: (
+        Annotated[InterventionOutcome, Meta(description="What came of it; missing until that is known.")]
+        | None
+    ) = None
+
+
 class ChurnScore(msgspec.Struct, frozen=True, gc=False):
     """The last score of one user, one record per subject; a null value means that the user is forgotten."""
 

@@ -15,7 +15,8 @@ from typing import Any, Final, NamedTuple, get_type_hints
 
 from online_models.errors import InvalidParameterError
 from streams.errors import SettingsError
-from streams.settings.sections import Section, Settings
+from streams.settings.section import Section
+from streams.settings.sections import Settings
 from streams.settings.values import FOREVER, Secret, duration, in_words, milliseconds, read
 
 __all__ = [

@@ -69,13 +69,15 @@ def _rows(settings: list[Setting]) -> Iterator[str]:
 def kind_in_words(kind: Any) -> str:
     """Return what may be written for a setting of a type.
 
-    >>> kind_in_words(float | None), kind_in_words(Literal["event", "live"])
-    ('number', '`event`, `live`')
+    >>> kind_in_words(float | None), kind_in_words(Literal["event", "live"]), kind_in_words(tuple[str, ...])
+    ('number', '`event`, `live`', 'texts, with commas')
     """
     if get_origin(kind) in (Union, UnionType):
         return kind_in_words(next(part for part in get_args(kind) if part is not NoneType))
     if get_origin(kind) is Literal:
         return ", ".join(f"`{value}`" for value in get_args(kind))
+    if get_origin(kind) is tuple:
+        return f"{kind_in_words(get_args(kind)[0])}s, with commas"
     return _KINDS[kind]
 
 

@@ -4,42 +4,18 @@ A setting is added with one line in its section. Its name is unique over all sec
 variable `KEEPSTREAM_<NAME>` knows no sections.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from online_models.churn.quiet_hours import QuietHours
 from online_models.churn.settings import AlertRule
 from online_models.errors import InvalidParameterError
-from streams.settings.values import Secret, duration, in_words
-
-
-def setting(default: Any, text: str, *, at_least: Any = None, at_most: Any = None) -> Any:
-    """Declare a setting: its default, what it means, and the range it may have (bounds included)."""
-    return field(default=default, metadata={"help": text, "at_least": at_least, "at_most": at_most})
-
-
-def period(default: str, text: str, *, at_least: str = "0", at_most: str = "forever") -> Any:
-    """Declare a setting that is a duration, its default and bounds written as `duration` reads them."""
-    return setting(duration(default), text, at_least=duration(at_least), at_most=duration(at_most))
-
-
-class Section:
-    """Base of the sections: checks the range of every value."""
-
-    def __post_init__(self) -> None:
-        for item in fields(self):  # type: ignore[arg-type]  # only dataclasses derive from it
-            value = getattr(self, item.name)
-            low, high = item.metadata["at_least"], item.metadata["at_most"]
-            if low is not None and value is not None and value < low:
-                raise InvalidParameterError(
-                    f"{item.name} must be at least {in_words(low)}, not {in_words(value)}"
-                )
-            if high is not None and value is not None and value > high:
-                raise InvalidParameterError(
-                    f"{item.name} must be at most {in_words(high)}, not {in_words(value)}"
-                )
+from online_models.winback.settings import ActionSettings, WinbackSettings
+from streams.pseudonyms import Pseudonyms
+from streams.settings.section import Section, period, setting
+from streams.settings.values import Secret, in_words
 
 
 @dataclass(frozen=True)
@@ -100,6 +76,9 @@ class Topics(Section):
     event_retention: timedelta = period("7d", "How long events stay in the log.", at_least="1m")
     output_retention: timedelta = period(
         "7d", "How long recommendations and alerts stay in the log.", at_least="1m"
+    )
+    intervention_retention: timedelta = period(
+        "90d", "How long win-back decisions and their outcomes stay in the log.", at_least="1m"
     )
     dead_letter_retention: timedelta = period(
         "30d", "How long rejected events stay in the log.", at_least="1m"
@@ -205,6 +184,27 @@ class Events(Section):
 
 
 @dataclass(frozen=True)
+class Privacy(Section):
+    """Whether ids of people are replaced where events come in."""
+
+    pseudonym_key: Secret = setting(
+        Secret(),
+        "Key of at least 16 characters: user_id and anonymous_id are replaced by keyed hashes at ingest, "
+        "so in state and outputs too. Empty: ids stay as they are. The same on all workers, for ever.",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pseudonym_key:
+            Pseudonyms(self.pseudonym_key.reveal())
+
+    @property
+    def pseudonyms(self) -> Pseudonyms | None:
+        """What replaces ids; None where nothing does."""
+        return Pseudonyms(self.pseudonym_key.reveal()) if self.pseudonym_key else None
+
+
+@dataclass(frozen=True)
 class State(Section):
     """How much is kept in memory, and for how long; bounds are per partition."""
 
@@ -286,6 +286,35 @@ class Alerts(Section):
 
 
 @dataclass(frozen=True)
+class Winback(Section):
+    """What is done about alerted users, and how that is found out."""
+
+    winback_actions: tuple[str, ...] = setting(
+        ("coupon:5:100", "push", "service_call:8:20"),
+        "What can be done, each as NAME:COST:DAILY_BUDGET. Empty: alerts carry the hint of a fixed rule.",
+    )
+    winback_holdout: float = setting(
+        0.1,
+        "Share of users who are never treated, to measure the effect.",
+        at_least=0.0,
+        at_most=0.9,
+    )
+    winback_salt: str = setting("", "Text that draws the holdout; another one draws another.")
+    winback_exploration: float = setting(
+        0.1, "Share of decisions that is uniform over the possible actions.", at_least=0.01, at_most=1.0
+    )
+    return_value: float = setting(
+        20.0,
+        "What a return is worth, in the events' currency: costs are weighed against it.",
+        at_least=0.01,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        WinbackSettings(tuple(ActionSettings.parse(text) for text in self.winback_actions))
+
+
+@dataclass(frozen=True)
 class Recommendations(Section):
     """Co-occurrence, lists and their policy."""
 
@@ -349,9 +378,11 @@ class Settings:
     engine: Engine = field(default_factory=Engine)
     clock: Clock = field(default_factory=Clock)
     events: Events = field(default_factory=Events)
+    privacy: Privacy = field(default_factory=Privacy)
     state: State = field(default_factory=State)
     churn: Churn = field(default_factory=Churn)
     alerts: Alerts = field(default_factory=Alerts)
+    winback: Winback = field(default_factory=Winback)
     recommendations: Recommendations = field(default_factory=Recommendations)
     http: Http = field(default_factory=Http)
     logs: Logs = field(default_factory=Logs)

@@ -140,6 +140,14 @@ ALERTS: Final = Topic(
     "events",
     "output_retention",
 )
+INTERVENTIONS: Final = Topic(
+    "interventions.v1",
+    "what is decided for a leaving user, and later what came of it",
+    "subject",
+    "Intervention (JSON)",
+    "events",
+    "intervention_retention",
+)
 SCORES: Final = Topic(
     "churn.scores.v1", "last score of a user", "subject", "ChurnScore (JSON)", "events", None
 )
@@ -247,6 +255,7 @@ TOPICS: Final = (
     DEAD_LETTERS,
     RECOMMENDATIONS,
     ALERTS,
+    INTERVENTIONS,
     SCORES,
     NEIGHBOURS,
     ITEM_PAIRS,

@@ -17,6 +17,7 @@ from online_models.churn.labels import ExampleBatch
 from online_models.events import hash_ids
 from online_models.items.pairs import PairBatch
 from online_models.journal import Journal
+from online_models.winback.outcomes import OutcomeBatch
 from streams import model_rows, topics
 from streams.encode import read_dead_letter
 from streams.engine.restore import POSITION_KEY, decode_position
@@ -105,7 +106,8 @@ def read_outcome(run: ShopRun) -> Outcome:
     for message in records(run.bootstrap, run.topic(topics.ITEM_PAIRS)):
         found.pairs[message.partition()].append(PairBatch.unpack(message.value()))
     for message in records(run.bootstrap, run.topic(topics.EXAMPLES)):
-        found.examples.append(ExampleBatch.unpack(message.value()))
+        if not OutcomeBatch.packed(message.value()):
+            found.examples.append(ExampleBatch.unpack(message.value()))
     offsets = run.positions()
     for source, changelog, rows in (
         (topics.EVENTS, topics.USERS_CHANGELOG, found.users),

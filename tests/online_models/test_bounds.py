@@ -28,11 +28,14 @@ class Watch:
         self.sizes = []
 
     def __enter__(self):
+        gc.collect()
+        gc.freeze()  # what was there before need not be searched after every turn
         tracemalloc.start()
         return self
 
     def __exit__(self, *_):
         tracemalloc.stop()
+        gc.unfreeze()
 
     def note(self, **sizes):
         gc.collect()

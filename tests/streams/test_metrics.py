@@ -8,6 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from online_models.errors import InvalidParameterError
+from online_models.winback.uplift import Uplift
 from streams.agents.report import Report
 from streams.engine.observer import Observer
 from streams.engine.partition import TopicPartition
@@ -49,6 +50,9 @@ def feed_everything(metrics):
     metrics.outputs("recommendations.v1", 3)
     metrics.scores(4)
     metrics.alerts("high", 1)
+    metrics.withheld("budget", 2)
+    metrics.interventions("coupon", 1)
+    metrics.uplift("coupon", Uplift(30, 10, 0.3, 0.1, 0.02, 0.18, 1.5, 5.0))
     metrics.lists(2)
     metrics.state("users", 0, 100, 4_096)
     metrics.evicted("users", "idle", 2)
@@ -82,6 +86,7 @@ class TestTable:
 
     def test_no_label_can_hold_an_id(self):
         few = {"agent", "topic", "partition", "reason", "band", "model", "metric", "kind", "status"}
+        few |= {"action", "bound"}
         assert {label for metric in TABLE for label in metric.labels} <= few | {"version"}
 
     def test_names_are_unique(self):

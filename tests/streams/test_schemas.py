@@ -28,7 +28,7 @@ def test_a_sample_of_every_document_survives_json(name):
 
 
 def test_every_public_document_has_a_sample():
-    parts = {"Item", "Origin", "Partner", "Partnership", "RecommendedItem"}
+    parts = {"InterventionOutcome", "Item", "Origin", "Partner", "Partnership", "RecommendedItem"}
     parts |= {"UserAlert", "UserRisk", "UserSession"}
     # These are described by OpenAPI alone: only a worker's own server writes them.
     parts |= {"Alive", "Index", "ModelCard", "Readiness", "Refusal", "WorkerStatus"}

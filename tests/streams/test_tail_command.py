@@ -11,6 +11,7 @@ from online_models.churn.labels import ExampleBatch
 from online_models.events import Reject
 from streams import clients, encode, topics
 from streams.cli import run
+from streams.cli.interventions import read_uplift
 from streams.cli.tail import full_name
 from streams.cli.tail_lines import lines, printable
 from streams.engine.handler import Record
@@ -19,6 +20,7 @@ from streams.follow import Followed, Follower
 from streams.schemas import (
     ChurnAlert,
     ChurnScore,
+    InterventionOutcome,
     ItemNeighbours,
     ModelSnapshot,
     Origin,
@@ -27,6 +29,7 @@ from streams.schemas import (
     RecommendedItem,
     WorkerAnnouncement,
 )
+from streams.schemas.documents import SAMPLES
 from streams.settings import Settings, load
 
 ORIGIN = Origin("users", "churn", "clickstream.events.v1", 0, 7)
@@ -149,6 +152,31 @@ class TestReading:
     def test_key_keeps_one_key_and_finds_subjects_of_user_ids(self, produce, tail):
         produce(topics.ALERTS, (b"u:c-1", b"1"), (b"u:c-2", b"2"), (b"c-1", b"3"), (None, b"4"))
         assert tail("alerts", "--key", "c-1", "--once", "--raw")[1] == ["1", "3"]
+
+    def test_the_report_on_interventions_reads_the_outcomes_of_the_topic(self, produce, settings):
+        made = []
+        for number in range(40):
+            holdout = number % 4 == 0
+            outcome = InterventionOutcome(AT, returned=number % (4 if holdout else 2) == 0, spend=2.0)
+            action = "none" if holdout else "coupon"
+            for known in (None, outcome):
+                document = msgspec.structs.replace(
+                    SAMPLES["intervention"],
+                    action=action,
+                    holdout=holdout,
+                    propensity=1.0 if holdout else 0.5,
+                    outcome=known,
+                )
+                made.append((b"u:c-4711", msgspec.json.encode(document)))
+        produce(topics.INTERVENTIONS, *made)
+        found = read_uplift(settings)
+        assert {name: (one.cases, one.returns) for name, one in found.items()} == {
+            "holdout": (10, 10),
+            "coupon": (30, 10),
+            "treated": (30, 10),
+        }
+        assert found["coupon"].uplift == pytest.approx(1 / 3 - 1)
+        assert found["coupon"].cost == 5.0
 
     def test_raw_prints_bytes_untouched(self, produce, tail):
         produce(topics.DEAD_LETTERS, (b"", b"\x1b[31mred"))

@@ -17,6 +17,7 @@ from streams.engine.membership import Membership
 from streams.engine.partition import Partition, TopicPartition
 from streams.engine.runtime import EngineSettings
 from streams.metrics import Metrics
+from streams.pseudonyms import Pseudonyms
 from streams.schemas import UserProfile
 from streams.settings import load
 
@@ -125,6 +126,14 @@ async def test_the_readable_form_shows_everything_that_matters(settings, serve, 
         "sku-7  people who viewed sku-2 next viewed this",
     ):
         assert text in out
+
+
+async def test_who_has_the_key_asks_by_the_id(settings, serve, ask, monkeypatch):
+    monkeypatch.setenv("KEEPSTREAM_PSEUDONYM_KEY", "a key of the tests")
+    url = await serve(OneUser(settings))
+    pseudonym = Pseudonyms("a key of the tests").subject("u:mary")
+    for asked in ("mary", "u:mary", pseudonym, pseudonym[2:]):
+        assert (await ask(asked, "--url", url))[2] == f"keepstream: error: user {pseudonym!r} is not known\n"
 
 
 async def test_an_unknown_user_is_an_error_in_words(settings, serve, ask):

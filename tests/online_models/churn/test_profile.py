@@ -14,6 +14,7 @@ from online_models.errors import CorruptStateError
 from online_models.events import hash_id
 from online_models.journal import FORMAT_ROWS
 from online_models.row_format import SCHEMA_ROWS
+from online_models.winback.open_decisions import ROW_PREFIX as DECISION_ROWS
 from tests.online_models.churn.reference import ReferenceStore
 from tests.online_models.churn.workload import (
     BOUNDED,
@@ -21,6 +22,7 @@ from tests.online_models.churn.workload import (
     SMALL,
     START_MS,
     Event,
+    bandit_of,
     batch_of,
     cut,
     event_logs,
@@ -33,7 +35,7 @@ def run(events, size, scorer=None, store=None):
     store = UserStore(SMALL) if store is None else store
     done, at = [], 0
     for batch in cut(events, size):
-        done.append((at, store.apply(batch, scorer)))
+        done.append((at, store.apply(batch, scorer, bandit_of())))
         at += size
     return store, done
 
@@ -49,6 +51,8 @@ def outcome(done):
         "rejects": [(at + i, reject) for at, effects in done for i, reject in effects.rejects],
         "examples": examples.pack(),
         "alerts": [alert for _, effects in done for alert in effects.alerts],
+        "decisions": [decision for _, effects in done for decision in effects.decisions],
+        "outcomes": [one for _, effects in done for one in effects.outcomes],
         "withheld": sum((Counter(effects.withheld) for _, effects in done), Counter()),
         "forgotten": [(one.subject, one.reason, one.published) for _, e in done for one in e.forgotten],
         "scores": published(done),
@@ -82,7 +86,11 @@ def published(done):
 
 def state(store):
     """Return everything a store knows of users, labels and clock, byte for byte."""
-    others = (b"\0dedupe:", FORMAT_ROWS, SCHEMA_ROWS, LABEL_ROWS + SCHEMA_ROWS)
+    others = (
+        b"\0dedupe:",
+        FORMAT_ROWS,
+        *(start + SCHEMA_ROWS for start in (b"", LABEL_ROWS, DECISION_ROWS)),
+    )
     return {key: value for key, value in saved(store).items() if not key.startswith(others)}
 
 
@@ -90,6 +98,8 @@ def saved(store):
     """Return all rows of a store, changed or not."""
     store._table.touch(store._table.live_rows())
     store._labels._table.touch(store._labels._table.live_rows())
+    waiting = store._desk.waiting._table
+    waiting.touch(waiting.live_rows())
     store._clock_dirty = True
     return {key: value for key, value in store.dirty_rows() if value is not None}
 
@@ -119,7 +129,7 @@ class TestBatchBoundaries:
             for start in range(0, len(log), 3):
                 store.restore(log[start : start + 3])
             store.restored()
-            resumed.append((at, store.apply(batch_of(events[at : at + 5], at), scorer)))
+            resumed.append((at, store.apply(batch_of(events[at : at + 5], at), scorer, bandit_of())))
             log += store.dirty_rows()
         assert outcome(resumed) == outcome(done)
         assert state(store) == state(whole)

@@ -11,6 +11,9 @@ from online_models.churn.quiet_hours import QuietHours
 from online_models.churn.scorer import ChurnScorer
 from online_models.churn.settings import DAY_MS, HOUR_MS, MINUTE_MS, AlertSettings, UserSettings
 from online_models.events import KIND, EventBatch, hash_id
+from online_models.winback.bandit import BanditPolicy
+from online_models.winback.context import CONTEXT_NAMES
+from online_models.winback.settings import ActionSettings, WinbackSettings
 
 START_MS = 19_676 * DAY_MS
 """On every grid, so that logs hit boundaries exactly."""
@@ -44,8 +47,9 @@ CAREFUL = replace(
         frequency_window_ms=4 * DAY_MS,
         quiet_hours=QuietHours.parse("18:30-05:10", "Europe/Berlin"),
     ),
+    winback=WinbackSettings((ActionSettings("coupon", 5.0, 1), ActionSettings("push")), holdout=0.3),
 )
-"""The same with every restraint on alerts besides."""
+"""The same with every restraint on alerts besides, and decisions on win-back."""
 
 
 class Event(NamedTuple):
@@ -104,6 +108,17 @@ def scorer_of(version=1, threshold=0.4):
     )
 
 
+def bandit_of(version=1):
+    """Return a bandit with an opinion about every action."""
+    draw, size = np.random.default_rng(version), len(CONTEXT_NAMES)
+    arms = ("none", "coupon", "push")
+    return BanditPolicy(
+        version,
+        {arm: draw.normal(0, 0.3, size) for arm in arms},
+        {arm: np.eye(size) / 10 for arm in arms},
+    )
+
+
 _STEPS = (0, 0, 1, 30 * MINUTE_MS, 30 * MINUTE_MS + 1, *(h * HOUR_MS for h in (1, 3, 6, 24, 72, 73, 96, 960)))
 _KINDS = (
     "view_item",
@@ -113,6 +128,7 @@ _KINDS = (
     "purchase",
     "search",
     "review_submitted",
+    "intervention_opened",
     "recommendation_shown",
     "refund",
     "user_erased",

@@ -3,27 +3,49 @@ from dataclasses import replace
 
 import pytest
 
+from online_models.churn.settings import AlertSettings
+from online_models.churn.trainer import TrainerSettings
 from online_models.evaluation.live_lists import LiveLists
 from online_models.items.recommender import Recommender
-from streams.agents.broadcast import Broadcast
+from online_models.winback.context import CONTEXT_NAMES
+from online_models.winback.outcomes import OutcomeBatch
+from online_models.winback.settings import ActionSettings, WinbackSettings
+from streams.agents.broadcast import Broadcast, _Model
+from streams.agents.trainer import TrainerHandler
 from streams.agents.users import UsersHandler, UsersTopics
 from streams.decode import Decoder
+from streams.encode import encode_neighbours
 from streams.engine.handler import Record
+from streams.errors import SettingsError
 from streams.metrics import Metrics
-from tests.online_models.churn.workload import BOUNDED, DAY_MS, HOUR_MS, SMALL, START_MS
+from streams.pseudonyms import Pseudonyms, is_pseudonym
+from streams.schemas import ItemNeighbours
+from streams.settings import load
+from tests.online_models.churn.workload import (
+    BOUNDED,
+    DAY_MS,
+    HOUR_MS,
+    SMALL,
+    START_MS,
+    bandit_of,
+    scorer_of,
+)
+from tests.online_models.winback.test_bandit import outcome_of
 from tests.streams.agents.test_items import SETTINGS
 
-TOPICS = UsersTopics("events", "dlq", "pairs", "examples", "rank-examples", "scores", "alerts", "lists")
+TOPICS = UsersTopics(
+    "events", "dlq", "pairs", "examples", "rank-examples", "scores", "alerts", "interventions", "lists"
+)
 
 
 class Shop:
     """A handler with its log."""
 
-    def __init__(self, settings=SMALL, **options):
+    def __init__(self, settings=SMALL, *, pseudonyms=None, **options):
         self.metrics = Metrics()
         self.handler = UsersHandler(
             replace(settings, **options),
-            decoder=Decoder(),
+            decoder=Decoder(pseudonyms=pseudonyms),
             recommender=Recommender(),
             list_length=5,
             partition=2,
@@ -54,6 +76,47 @@ class Shop:
 
 def scores_of(outputs):
     return [(o.key, o.value is not None) for o in outputs if o.topic == "scores"]
+
+
+class TestPseudonyms:
+    def test_no_output_no_row_and_no_answer_shows_an_id(self):
+        pseudonyms = Pseudonyms("a key of the tests")
+        shop = Shop(pseudonyms=pseudonyms)
+        shop.handler._broadcast.take_neighbours(
+            [(name.encode(), neighbours(name)) for name in ("i1", "i2", "i3")]
+        )
+        days = [
+            shop.record(name, who, START_MS + day * DAY_MS, items=[{"item_id": "i1"}, {"item_id": "i2"}])
+            for day in range(0, 40, 5)
+            for name in ("view_item", "purchase")
+            for who in ("mary-4711", "a:mary-4711", "john-4712")
+        ]
+        outputs = [*shop.apply(*days), *shop.apply(shop.record("user_erased", "john-4712", key=b"john-4712"))]
+        assert {output.topic for output in outputs} >= {"scores", "lists", "pairs", "examples"}
+        pieces = [piece for output in outputs if output.topic != "dlq" for piece in output[2:4] if piece]
+        pieces += [piece for row in shop.handler.dirty_rows() for piece in row if piece]
+        pieces += [json.dumps(shop.handler.lookup(pseudonyms.subject("u:mary-4711")), default=str).encode()]
+        assert not [piece for piece in pieces if b"mary" in piece or b"john" in piece]
+        assert shop.handler.lookup("u:mary-4711") is None
+        assert shop.handler.lookup(pseudonyms.subject("u:john-4712")) is None
+        # What was rejected keeps the id that the shop wrote; so it is deleted under it.
+        letters = {output.key for output in outputs if output.topic == "dlq"}
+        assert letters == {b"john-4712", pseudonyms.subject("u:john-4712")[2:].encode()}
+
+    def test_who_has_another_key_finds_another_name(self):
+        one, other = Pseudonyms("a key of the tests"), Pseudonyms("another key of them")
+        assert one.subject("u:c") == one.subject("u:c") != other.subject("u:c")
+        assert one.subject("u:c")[2:] != one.subject("a:c")[2:]
+        assert is_pseudonym(one.subject("u:c")[2:])
+
+    def test_a_short_key_is_refused_without_being_shown(self):
+        with pytest.raises(SettingsError, match="at least 16") as caught:
+            load(environ={"KEEPSTREAM_PSEUDONYM_KEY": "hunter2"})
+        assert "hunter2" not in str(caught.value)
+
+
+def neighbours(item):
+    return encode_neighbours([ItemNeighbours(item, START_MS, 5, 5.0, 5.0, [])])[0][1]
 
 
 class TestScores:
@@ -137,3 +200,58 @@ def test_sizes_and_what_was_dropped_early_are_measured():
     assert 0 < held <= 8
     assert shop.metrics.value("keepstream_dedupe_dropped_ids_total") == 20 - held
     assert shop.metrics.value("keepstream_state_rows", agent="users", partition="2") == 1
+
+
+class TestWinBack:
+    """A decision is told at once, and once more with its outcome, which the trainer gets too."""
+
+    def shop(self):
+        shop = Shop(
+            alerts=AlertSettings(threshold=0.5, daily_budget=9),
+            winback=WinbackSettings((ActionSettings("push"),), holdout=0.0, exploration=1.0),
+        )
+        shop.handler._broadcast._newest = _Model(None, scorer_of())
+        shop.handler._broadcast.bandit = bandit_of(3)
+        return shop
+
+    def told(self, outputs):
+        return [json.loads(o.value) for o in outputs if o.topic == "interventions"]
+
+    def test_decision_and_outcome_are_documents_of_one_id(self):
+        shop = self.shop()
+        shop.apply(shop.record("login", "ann"))
+        later = shop.record("login", "bob", START_MS + 2 * DAY_MS)
+        outputs = shop.apply(later)
+        [decision] = self.told(outputs)
+        [alert] = [json.loads(o.value) for o in outputs if o.topic == "alerts"]
+        assert decision["action"] == alert["action"]
+        assert (decision["user_id"], decision["propensity"]) == ("ann", 0.5)
+        assert decision["model_version"] == "winback-3"
+        assert set(decision["context"]) == set(CONTEXT_NAMES)
+        outputs = shop.apply(shop.record("login", "bob", START_MS + 9 * DAY_MS))
+        known = next(one for one in self.told(outputs) if one["id"] == decision["id"])
+        assert known["outcome"] == {
+            "event_time": decision["event_time"] + SMALL.horizon_ms + SMALL.allowed_lateness_ms,
+            "returned": False,
+            "spend": 0.0,
+        }
+        batches = [o.value for o in outputs if o.topic == "examples" and OutcomeBatch.packed(o.value)]
+        learned = [OutcomeBatch.unpack(value) for value in batches]
+        assert decision["action"] in [name for batch in learned for name in batch.action]
+        action = decision["action"]
+        assert shop.metrics.value("keepstream_interventions_total", action=action) >= 1
+
+    def test_the_trainer_learns_outcomes_beside_labels_and_publishes_the_bandit(self):
+        metrics = Metrics()
+        trainer = TrainerHandler(TrainerSettings(), "models", metrics)
+        found = [outcome_of(n, ("none", "push")[n % 2], holdout=n % 3 == 0) for n in range(30)]
+        outputs = trainer.apply([Record(0, 0, None, OutcomeBatch.of(found).pack())])
+        assert [o.key for o in outputs if b"/" not in o.key] == [b"winback"]
+        broadcast = Shop().handler._broadcast
+        assert broadcast.take_models([(o.key, o.value) for o in outputs]) == []
+        assert broadcast.bandit.to_snapshot() == trainer.store.winback.current().to_snapshot()
+        assert metrics.value("keepstream_winback_outcomes", action="holdout") == 10
+        again = TrainerHandler(TrainerSettings(), "models", metrics)
+        again.restore(trainer.dirty_rows())
+        again.restored()
+        assert again.store.winback.current().to_snapshot() == broadcast.bandit.to_snapshot()

@@ -1,0 +1,193 @@
+"""Which churn model scores: all are judged by what they would have said at the landmark, and blended.
+
+A label is known a horizon after its landmark. By then a model has learned the labels of the user's own
+earlier weeks, which overlap with this one, so what it says now flatters it, the quick one most. Judged is
+therefore what the models said when the landmark was made, for which they are kept as they were.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from online_models import snapshots
+from online_models.churn.experts import BLEND, BLEND_INPUTS, CANDIDATES, EXPERTS, Experts
+from online_models.churn.features import Features32
+from online_models.churn.recursive import RecursiveLogistic
+from online_models.churn.window import RecentOutcomes
+from online_models.errors import CorruptStateError
+from online_models.events import Floats
+
+KEPT_ROW: Final = b"\0experts"
+_VERSION: Final = 1
+
+_PARTS: Final = 16
+"""Models are kept so many times per horizon."""
+_MOST_KEPT: Final = 24
+_HALF_LIFE: Final = 16_384
+_LEAST_JUDGED: Final = 1_000
+_MARGIN: Final = 2e-3
+"""Nats by which a challenger must be ahead. Labels of one week go up and down together, so who is ahead by
+less was often just luckier, and two equal models do not take turns."""
+
+_SHARE_VARIANCE: Final = 1e-3
+_CONSTANT_VARIANCE: Final = 0.05
+
+
+class Contest:
+    """Judges candidates, blends the experts and names the champion.
+
+    Parameters
+    ----------
+    horizon_ms
+        Horizon of the labels.
+    window
+        Outcomes kept for the measures of each candidate; a multiple of 256.
+
+    Attributes
+    ----------
+    champion
+        The candidate that scores: the blend, at first of equal parts, until another one is found better.
+    blend
+        The logistic regression over the experts' log-odds.
+    """
+
+    def __init__(self, horizon_ms: int, window: int) -> None:
+        self.champion: str = BLEND
+        self.windows = {name: RecentOutcomes(window) for name in CANDIDATES}
+        self.blend = _fresh_blend()
+        self._span_ms = max(horizon_ms // _PARTS, 1)
+        self._kept: list[tuple[int, Experts]] = []
+        self._losses = np.zeros(len(CANDIDATES))
+        self._judged = 0.0
+        self._dirty = False
+
+    def due(self, now_ms: int) -> bool:
+        """Return whether the models are to be kept as they are now."""
+        return not self._kept or now_ms - self._kept[-1][0] >= self._span_ms
+
+    def keep(self, now_ms: int, landmark_ms: int, experts: Experts) -> None:
+        """Keep the models as they are.
+
+        Parameters
+        ----------
+        now_ms
+            Time at which the latest label became known.
+        landmark_ms
+            Its landmark: models that only older landmarks could ask for are dropped.
+        experts
+            The models.
+        """
+        self._kept.append((now_ms, experts))
+        needed = max((place for place, (at, _) in enumerate(self._kept) if at <= landmark_ms), default=0)
+        del self._kept[: max(needed, len(self._kept) - _MOST_KEPT)]
+        self._dirty = True
+
+    def judge(self, x: Features32, steps: Floats, landmark_ms: int, label: int) -> float | None:
+        """Judge all candidates by a label, and let the blend learn it.
+
+        Parameters
+        ----------
+        x
+            (F,) features at the landmark.
+        steps
+            (k, 1, F) the same aged.
+        landmark_ms, label
+            Time of the landmark, and 1 where no activity followed.
+
+        Returns
+        -------
+        float | None
+            The probability that the champion of that time gave; None where none was kept.
+        """
+        experts = next((kept for at, kept in reversed(self._kept) if at <= landmark_ms), None)
+        if experts is None:
+            return None
+        log_odds = experts.log_odds(x[None, :], steps)[0]
+        chances = 1 / (1 + np.exp(-np.clip(log_odds, -30.0, 30.0)))
+        for window, chance in zip(self.windows.values(), chances.tolist(), strict=True):
+            window.add(landmark_ms, chance, label)
+        self._race(np.abs(1 - label - chances))
+        self.blend.learn_one(np.append(log_odds[: len(EXPERTS)], 1.0), label)
+        return float(chances[CANDIDATES.index(experts.champion)])
+
+    def start_anew(self) -> None:
+        """Forget everything: the labels ask another question from now on."""
+        size = next(iter(self.windows.values())).size
+        self.windows = {name: RecentOutcomes(size) for name in CANDIDATES}
+        self.champion, self.blend, self._kept = BLEND, _fresh_blend(), []
+        self._losses, self._judged = np.zeros(len(CANDIDATES)), 0.0
+        self._dirty = True
+
+    def card(self) -> dict[str, float]:
+        """Return the measures of the candidates, names behind theirs, and who is champion."""
+        card: dict[str, float] = {}
+        for name, window in self.windows.items():
+            measures = {"champion": float(name == self.champion), **window.measures()}
+            card |= {f"{name}_{measure}": value for measure, value in measures.items()}
+        for name, share in zip(EXPERTS, self.blend.weights.tolist(), strict=False):
+            card[f"{name}_share"] = share
+        return card
+
+    def state(self) -> dict[str, Any]:
+        """Return what changes with every label, as plain numbers and strings."""
+        return {
+            "champion": self.champion,
+            "blend": self.blend.state(),
+            "losses": dict(zip(CANDIDATES, self._losses.tolist(), strict=True)),
+            "judged": self._judged,
+            "outcomes": {name: [window.count, window.size] for name, window in self.windows.items()},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+        """Take over what `state` described, and return the counts of the windows for when they are loaded."""
+        self.champion = str(state["champion"])
+        if self.champion not in CANDIDATES:
+            raise CorruptStateError(f"champion is {self.champion!r}, not one of {CANDIDATES}")
+        self.blend.restore(state["blend"])
+        self._losses = np.array([float(state["losses"][name]) for name in CANDIDATES])
+        self._judged = float(state["judged"])
+        return {name: (int(count), int(size)) for name, (count, size) in state["outcomes"].items()}
+
+    def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
+        """Return the row of the kept models where it changed."""
+        if not self._dirty:
+            return []
+        self._dirty = False
+        kept = [{"at_ms": at, **experts.to_snapshot()} for at, experts in self._kept]
+        return [(KEPT_ROW, snapshots.pack("experts", _VERSION, {"kept": kept}))]
+
+    def restore_kept(self, data: bytes) -> None:
+        """Load the row of the kept models.
+
+        Raises
+        ------
+        CorruptStateError
+            When it is something else.
+        """
+        content = snapshots.unpack("experts", _VERSION, data)
+        with snapshots.reading("experts"):
+            self._kept = [(int(one["at_ms"]), Experts.from_snapshot(one)) for one in content["kept"]]
+
+    def _race(self, wrong: Floats) -> None:
+        """Let past losses fade, add one, and see who leads; `wrong` is what the other outcome was given."""
+        fade = math.exp2(-1 / _HALF_LIFE)
+        self._losses = self._losses * fade - np.log(np.maximum(1 - wrong, 1e-15))
+        self._judged = self._judged * fade + 1
+        if self._judged < _LEAST_JUDGED:
+            return
+        means = self._losses / self._judged
+        best = int(np.argmin(means))
+        if means[CANDIDATES.index(self.champion)] - means[best] > _MARGIN:
+            self.champion = CANDIDATES[best]
+
+
+def _fresh_blend() -> RecursiveLogistic:
+    count = len(EXPERTS)
+    return RecursiveLogistic(
+        BLEND_INPUTS,
+        variance=np.array([_SHARE_VARIANCE] * count + [_CONSTANT_VARIANCE]),
+        mean=np.array([1 / count] * count + [0.0]),
+        noise=1e-9,
+    )
