@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from online_models.churn.features import Features32, describe
+from online_models.churn.reasons import Explanation
 from online_models.churn.settings import DAY_MS, AlertSettings
 from online_models.events import KIND, Floats, Int64s
 
@@ -26,24 +26,6 @@ Action = Literal["cart_reminder", "service_call", "loyalty_offer", "win_back_mes
 """What the fixed rule suggests where no actions are set."""
 
 
-class Reason(NamedTuple):
-    """One reason behind a probability.
-
-    Parameters
-    ----------
-    feature
-        Name of the feature.
-    contribution
-        What it adds to the log-odds of leaving, compared with the average user.
-    text
-        The same in words and numbers.
-    """
-
-    feature: str
-    contribution: float
-    text: str
-
-
 @dataclass(frozen=True, slots=True)
 class ChurnAlert:
     """A user who is likely to leave.
@@ -56,8 +38,8 @@ class ChurnAlert:
         Time of the check, epoch milliseconds.
     probability, threshold
         Probability of no activity within the horizon, and from where on alerts are sent.
-    reasons
-        The strongest first.
+    explanation
+        Why, and what a purchase would change.
     action
         What to try: the decision on win-back, else what a fixed rule suggests.
     model_version
@@ -71,7 +53,7 @@ class ChurnAlert:
     at_ms: int
     probability: float
     threshold: float
-    reasons: tuple[Reason, ...]
+    explanation: Explanation
     action: str
     model_version: int
     expected_value: float = 0.0
@@ -201,31 +183,6 @@ def _note(rows: npt.NDArray[Any], alerted: Int64s, now_ms: int) -> None:
     log = np.roll(rows["alert_log"][alerted], 1, axis=1)
     log[:, 0] = now_ms
     rows["alert_log"][alerted], rows["alert_ms"][alerted], rows["calmed"][alerted] = log, now_ms, False
-
-
-def reasons_for(
-    row: npt.NDArray[Any], x: Features32, contributions: Floats, count: int, now_ms: int
-) -> tuple[Reason, ...]:
-    """Return what speaks most for leaving, in words and numbers, the strongest first.
-
-    Parameters
-    ----------
-    row
-        The user's row.
-    x, contributions
-        (F,) features and what each adds to the log-odds.
-    count
-        How many reasons at most; what speaks for staying is none, and nothing is said twice.
-    now_ms
-        Time of the check.
-    """
-    found: dict[str, Reason] = {}
-    for index in np.argsort(-contributions, kind="stable").tolist():
-        if contributions[index] <= 0 or len(found) == count:
-            break
-        name, text = describe(row, x, index, now_ms)
-        found.setdefault(text, Reason(name, float(contributions[index]), text))
-    return tuple(found.values())
 
 
 def choose_action(row: npt.NDArray[Any]) -> Action:

@@ -8,13 +8,12 @@ import numpy as np
 from online_models.churn.alerts import (
     AlertPolicy,
     ChurnAlert,
-    Reason,
     WithheldReason,
     choose_action,
-    reasons_for,
 )
 from online_models.churn.effects import ChurnScore
 from online_models.churn.features import RECENCY_LINEAR, Features32, features
+from online_models.churn.reasons import Explanation, explain
 from online_models.churn.rows import Rows
 from online_models.churn.scorer import ChurnScorer
 from online_models.churn.settings import UserSettings
@@ -110,7 +109,7 @@ class Checker:
         gain = self._gain(rows, probability, now_ms, bandit)
         choice = self.policy.choose(rows, probability, gain, scorer.threshold, now_ms)
         alerts = [
-            self._alert(subjects[i], rows[i], x[i], float(probability[i]), float(gain[i]), now_ms, scorer)
+            self._alert(subjects[i], rows[[i]], x[[i]], float(probability[i]), float(gain[i]), now_ms, scorer)
             for i in choice.alerted.tolist()
         ]
         return Checked(x, scores, alerts, choice.alerted, choice.withheld)
@@ -125,10 +124,9 @@ class Checker:
             return bandit.effects(winback.arms, costs, x) * winback.return_value - alerts.cost
         return np.asarray(spend * alerts.margin * probability - alerts.cost)
 
-    def explain(self, row: Rows, now_ms: int, scorer: ChurnScorer) -> tuple[Reason, ...]:
-        """Return what speaks for the leaving of one user, given as (1,) rows, the strongest first."""
-        x = features(row, now_ms, self.settings)
-        return reasons_for(row[0], x[0], scorer.contributions(x)[0], self.settings.alerts.reasons, now_ms)
+    def explain(self, row: Rows, now_ms: int, scorer: ChurnScorer) -> Explanation:
+        """Return why one user, given as (1,) rows, is likely to leave."""
+        return explain(row, features(row, now_ms, self.settings), now_ms, scorer, self.settings)
 
     def _alert(  # noqa: PLR0917  # the columns of one user
         self,
@@ -140,14 +138,13 @@ class Checker:
         now_ms: int,
         scorer: ChurnScorer,
     ) -> ChurnAlert:
-        contributions = scorer.contributions(x[None, :])[0]
         return ChurnAlert(
             subject=subject,
             at_ms=now_ms,
             probability=probability,
             threshold=self.policy.threshold(scorer.threshold),
-            reasons=reasons_for(row, x, contributions, self.settings.alerts.reasons, now_ms),
-            action=choose_action(row),
+            explanation=explain(row, x, now_ms, scorer, self.settings),
+            action=choose_action(row[0]),
             model_version=scorer.version,
             expected_value=gain,
         )

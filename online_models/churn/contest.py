@@ -25,9 +25,9 @@ _VERSION: Final = 1
 _PARTS: Final = 16
 """Models are kept so many times per horizon."""
 _MOST_KEPT: Final = 24
-_HALF_LIFE: Final = 16_384
+_HALF_LIFE: Final = 65_536
 _LEAST_JUDGED: Final = 1_000
-_MARGIN: Final = 2e-3
+_MARGIN: Final = 1e-3
 """Nats by which a challenger must be ahead. Labels of one week go up and down together, so who is ahead by
 less was often just luckier, and two equal models do not take turns."""
 
@@ -41,7 +41,9 @@ class Contest:
     Parameters
     ----------
     horizon_ms
-        Horizon of the labels.
+        Horizon of the labels. A challenger is judged over one before it may take over.
+    settle_ms
+        Models are kept from so long after the first label on: until then they are not worth judging.
     window
         Outcomes kept for the measures of each candidate; a multiple of 256.
 
@@ -53,18 +55,23 @@ class Contest:
         The logistic regression over the experts' log-odds.
     """
 
-    def __init__(self, horizon_ms: int, window: int) -> None:
+    def __init__(self, horizon_ms: int, settle_ms: int, window: int) -> None:
         self.champion: str = BLEND
         self.windows = {name: RecentOutcomes(window) for name in CANDIDATES}
         self.blend = _fresh_blend()
+        self._horizon_ms, self._settle_ms = horizon_ms, settle_ms
         self._span_ms = max(horizon_ms // _PARTS, 1)
         self._kept: list[tuple[int, Experts]] = []
+        self._first_ms = self._first_judged_ms = -1
         self._losses = np.zeros(len(CANDIDATES))
         self._judged = 0.0
         self._dirty = False
 
     def due(self, now_ms: int) -> bool:
         """Return whether the models are to be kept as they are now."""
+        self._first_ms = now_ms if self._first_ms < 0 else self._first_ms
+        if now_ms - self._first_ms < self._settle_ms:
+            return False
         return not self._kept or now_ms - self._kept[-1][0] >= self._span_ms
 
     def keep(self, now_ms: int, landmark_ms: int, experts: Experts) -> None:
@@ -108,7 +115,8 @@ class Contest:
         chances = 1 / (1 + np.exp(-np.clip(log_odds, -30.0, 30.0)))
         for window, chance in zip(self.windows.values(), chances.tolist(), strict=True):
             window.add(landmark_ms, chance, label)
-        self._race(np.abs(1 - label - chances))
+        self._first_judged_ms = landmark_ms if self._first_judged_ms < 0 else self._first_judged_ms
+        self._race(np.abs(1 - label - chances), landmark_ms)
         self.blend.learn_one(np.append(log_odds[: len(EXPERTS)], 1.0), label)
         return float(chances[CANDIDATES.index(experts.champion)])
 
@@ -118,6 +126,7 @@ class Contest:
         self.windows = {name: RecentOutcomes(size) for name in CANDIDATES}
         self.champion, self.blend, self._kept = BLEND, _fresh_blend(), []
         self._losses, self._judged = np.zeros(len(CANDIDATES)), 0.0
+        self._first_ms = self._first_judged_ms = -1
         self._dirty = True
 
     def card(self) -> dict[str, float]:
@@ -137,6 +146,8 @@ class Contest:
             "blend": self.blend.state(),
             "losses": dict(zip(CANDIDATES, self._losses.tolist(), strict=True)),
             "judged": self._judged,
+            "first_ms": self._first_ms,
+            "first_judged_ms": self._first_judged_ms,
             "outcomes": {name: [window.count, window.size] for name, window in self.windows.items()},
         }
 
@@ -148,6 +159,7 @@ class Contest:
         self.blend.restore(state["blend"])
         self._losses = np.array([float(state["losses"][name]) for name in CANDIDATES])
         self._judged = float(state["judged"])
+        self._first_ms, self._first_judged_ms = int(state["first_ms"]), int(state["first_judged_ms"])
         return {name: (int(count), int(size)) for name, (count, size) in state["outcomes"].items()}
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
@@ -170,12 +182,12 @@ class Contest:
         with snapshots.reading("experts"):
             self._kept = [(int(one["at_ms"]), Experts.from_snapshot(one)) for one in content["kept"]]
 
-    def _race(self, wrong: Floats) -> None:
+    def _race(self, wrong: Floats, landmark_ms: int) -> None:
         """Let past losses fade, add one, and see who leads; `wrong` is what the other outcome was given."""
         fade = math.exp2(-1 / _HALF_LIFE)
         self._losses = self._losses * fade - np.log(np.maximum(1 - wrong, 1e-15))
         self._judged = self._judged * fade + 1
-        if self._judged < _LEAST_JUDGED:
+        if self._judged < _LEAST_JUDGED or landmark_ms - self._first_judged_ms < self._horizon_ms:
             return
         means = self._losses / self._judged
         best = int(np.argmin(means))

@@ -9,6 +9,7 @@ import numpy as np
 
 from online_models.churn.alerts import ChurnAlert, WithheldReason
 from online_models.churn.labels import ExampleBatch
+from online_models.churn.quarantine import MutedReason
 from online_models.events import Int64s, Reject
 from online_models.items.histories import TouchContexts
 from online_models.items.pairs import PairBatch
@@ -96,6 +97,8 @@ class UserEffects:
         Sampled touches with what came before them, numbered through all of `pairs`; None without one.
     withheld
         How many alerts were not sent, by reason.
+    muted
+        How many accepted events count for their users only and are not learned from, by reason.
     decisions, outcomes
         What was decided on win-back, and what came of earlier decisions, in the order of the ticks.
     profiles, boards
@@ -112,6 +115,7 @@ class UserEffects:
     active: list[tuple[str, int]]
     forgotten: list[Forgotten]
     withheld: Mapping[WithheldReason, int]
+    muted: Mapping[MutedReason, int]
     decisions: list[Decision]
     outcomes: list[Outcome]
     profiles: list[Profile]
@@ -180,6 +184,7 @@ class Collected:
         self.alerts: list[ChurnAlert] = []
         self.active: dict[str, int] = {}
         self.forgotten: list[Forgotten] = []
+        self.muted: Counter[MutedReason] = Counter()
         self._touches = 0
         self._contexts: list[tuple[int, TouchContexts]] = []
         self.withheld: Counter[WithheldReason] = Counter()
@@ -224,6 +229,7 @@ class Collected:
             alerts=self.alerts,
             active=list(self.active.items()),
             forgotten=self.forgotten,
+            muted=self.muted,
             contexts=TouchContexts.concat(self._contexts),
             withheld=self.withheld,
             decisions=self.decisions,

@@ -10,13 +10,15 @@ import numpy as np
 from online_models import snapshots
 from online_models.admission import ROW_PREFIX as ADMISSION_ROWS
 from online_models.admission import Admission
-from online_models.churn.alerts import ChurnAlert, Reason
+from online_models.churn.alerts import ChurnAlert
 from online_models.churn.checks import Checked, Checker
 from online_models.churn.effects import Collected, ForgetReason, UserEffects, UserView
 from online_models.churn.erasure import ERASED, at_their_place
 from online_models.churn.ingest import apply_events
 from online_models.churn.labels import ROW_PREFIX as LABEL_ROWS
 from online_models.churn.labels import PendingLabels
+from online_models.churn.quarantine import QUARANTINE_ROW, Quarantine
+from online_models.churn.reasons import Explanation
 from online_models.churn.rows import Rows, spend_of, user_layout
 from online_models.churn.schedule import Schedule, last_seen_ms
 from online_models.churn.scorer import ChurnScorer
@@ -65,6 +67,7 @@ class UserStore:
             max_ids=settings.dedupe_max_ids,
         )
         self._checker = Checker(settings)
+        self._quarantine = Quarantine(settings.quarantine)
         self._desk = WinbackDesk(settings)
         self._looked_ms = 0
         self._schedule = Schedule(settings, self._table.rows.size)
@@ -162,12 +165,14 @@ class UserStore:
             pending_labels=self._labels.waiting(subject),
         )
 
-    def reasons(self, subject: str, scorer: ChurnScorer | None) -> tuple[Reason, ...]:
-        """Return what speaks for a user's leaving now, the strongest first; nothing without a model."""
+    def explanation(self, subject: str, scorer: ChurnScorer | None) -> Explanation:
+        """Return why a user is likely to leave now; nothing without a model."""
         number = self._table.get(subject)
         if number < 0 or scorer is None or not scorer.ready:
-            return ()
-        return self._checker.explain(self._table.rows[[number]], self.clock.now_ms, scorer)
+            return Explanation()
+        # A live clock may lag behind an event that has just been taken.
+        now_ms = max(self.clock.now_ms, int(self._table.rows[number]["last_ms"]))
+        return self._checker.explain(self._table.rows[[number]], now_ms, scorer)
 
     def histories(self, subjects: Sequence[str]) -> Histories:
         """Return the recent touches and purchases of users; unknown ones have none."""
@@ -186,7 +191,7 @@ class UserStore:
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows changed since the last call, encoded."""
-        parts = (self._table, self._labels, self._admission, self._desk.waiting)
+        parts = (self._table, self._labels, self._admission, self._desk.waiting, self._quarantine)
         changed = [row for part in parts for row in part.dirty_rows()]
         if self._clock_dirty:
             self._clock_dirty = False
@@ -224,6 +229,9 @@ class UserStore:
                 labels.append(row)
             elif key.startswith(ADMISSION_ROWS):
                 ids.append(row)
+            elif key == QUARANTINE_ROW:
+                with blame(key), snapshots.reading("quarantine"):
+                    self._quarantine.restore(row[1])
             elif key.startswith(DECISION_ROWS):
                 decisions.append(row)
             elif key == CLOCK_ROW and row[1] is not None:
@@ -292,8 +300,11 @@ class UserStore:
             self._looked_ms = 0  # the first users of all, or after everyone had gone
         unique, group = np.unique(numbers, return_inverse=True)
         rows = self._table.rows[unique]
+        verdict = self._quarantine.judge(rows, group, events.kind[index], events.time[index])
+        found.muted.update(verdict.counts)
         applied = apply_events(
-            rows, group, events, index, self.settings, self.clock.next_tick_ms, self._sampler
+            *(rows, group, events, index, self.settings, self.clock.next_tick_ms, self._sampler),
+            verdict.muted,
         )
         self._table.rows[unique] = rows
         self._table.touch(unique)
@@ -387,7 +398,9 @@ class UserStore:
         checked = self._checker.check(subjects, rows, now_ms, scorer, bandit)
         self._table.rows[due] = rows
         self._table.touch(due)
-        marks = np.flatnonzero((now_ms - self._schedule.phase(due)) % self.settings.landmark_interval_ms == 0)
+        heard = rows["muted_until_ms"] <= now_ms
+        at_landmark = (now_ms - self._schedule.phase(due)) % self.settings.landmark_interval_ms == 0
+        marks = np.flatnonzero(at_landmark & heard)
         marked = [subjects[i] for i in marks.tolist()]
         self._labels.freeze(marked, self._schedule.hash[due[marks]], checked.features[marks], now_ms)
         found.scores += checked.scores

@@ -96,21 +96,9 @@ class RecursiveLogistic:
         np.einsum("ii->i", self._covariance)[:] += self.noise
         self.learned += 1
 
-    def loosen(self, factor: float, names: Sequence[str] | None = None) -> None:
-        """Trust what was learned less: variances grow by a factor, up to those of the beginning.
-
-        Parameters
-        ----------
-        factor
-            At least 1.
-        names
-            Inputs whose weights are meant; all unless given.
-        """
-        spread = np.sqrt(np.diag(self._covariance))
-        grown = np.minimum(spread * math.sqrt(factor), np.sqrt(self.variance))
-        meant = np.isin(self.names, self.names if names is None else list(names))
-        scale = np.where(meant, np.maximum(grown / spread, 1.0), 1.0)
-        self._covariance *= np.multiply.outer(scale, scale)
+    def loosen(self) -> None:
+        """Trust what was learned no more than at first, as a start for another question."""
+        self._covariance = np.diag(self.variance)
 
     def state(self) -> dict[str, Any]:
         """Return the model as plain numbers and strings; of the covariance the upper triangle."""

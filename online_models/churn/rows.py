@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from online_models import format_1
+from online_models.churn.quarantine import FIELDS as QUARANTINE_FIELDS
 from online_models.churn.settings import DAY_MS, UserSettings
 from online_models.clock import NEVER
 from online_models.events import (
@@ -86,6 +87,7 @@ def user_dtype(settings: UserSettings) -> np.dtype[np.void]:
             ("score_version", "<i4"),
             ("score_ms", "<i8"),
             ("alert_ms", "<i8"),
+            *QUARANTINE_FIELDS,
             ("alert_log", "<i8", (settings.alerts.frequency_cap,)),
             ("calmed", "?"),
             ("held_ms", "<i8"),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from online_models.churn.quarantine import QuarantineSettings
 from online_models.churn.quiet_hours import QuietHours
 from online_models.errors import InvalidParameterError
 from online_models.winback.settings import WinbackSettings
@@ -168,6 +169,8 @@ class UserSettings:
         Parameters of one feature.
     alerts
         When to alert.
+    quarantine
+        When a user's events are counted, but not learned from.
     winback
         What to do about alerted users.
     daily_look
@@ -199,6 +202,7 @@ class UserSettings:
     dedupe_max_ids: int = 20_000_000
     bgnbd: BgNbdSettings = field(default_factory=BgNbdSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    quarantine: QuarantineSettings = field(default_factory=QuarantineSettings)
     winback: WinbackSettings = field(default_factory=WinbackSettings)
     daily_look: bool = False
     risky: float = 0.5

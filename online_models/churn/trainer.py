@@ -9,7 +9,7 @@ import numpy as np
 
 from online_models import snapshots
 from online_models.churn.contest import KEPT_ROW, Contest
-from online_models.churn.experts import CONSTANT, EXPERTS, Experts
+from online_models.churn.experts import CANDIDATES, CONSTANT, EXPERTS, Experts
 from online_models.churn.features import FEATURE_NAMES, Features32
 from online_models.churn.hazard import Roll, RolledHazard
 from online_models.churn.labels import CHURN, EXAMPLE_KINDS, HAZARD, ExampleBatch
@@ -54,7 +54,7 @@ class TrainerSettings:
     bgnbd
         Parameters of one feature, by which features age.
     forget
-        What is left of the confidence in what was learned when the log loss rises; 1 leaves it alone.
+        What is left of AdaGrad's sums when the log loss rises; 1 leaves them alone.
 
     Raises
     ------
@@ -142,10 +142,9 @@ class TrainerStore:
         self._published_at = 0
         self._models = {name: LabelModel(settings.learning_rate, settings.forget) for name in EXAMPLE_KINDS}
         self._recursive = {name: RecursiveLogistic((*FEATURE_NAMES, CONSTANT)) for name in EXAMPLE_KINDS}
-        self._roll = Roll(
-            settings.horizon_ms, min(settings.hazard_step_ms, settings.horizon_ms), settings.bgnbd
-        )
-        self._contest = Contest(settings.horizon_ms, settings.window)
+        step_ms = min(settings.hazard_step_ms, settings.horizon_ms)
+        self._roll = Roll(settings.horizon_ms, step_ms, settings.bgnbd)
+        self._contest = Contest(settings.horizon_ms, 2 * step_ms, settings.window)
         self._windows = {name: RecentOutcomes(settings.window) for name in EXAMPLE_KINDS}
         self._spans_ms = dict(zip(EXAMPLE_KINDS, (settings.horizon_ms, settings.hazard_step_ms), strict=True))
         self.winback = WinbackLearner()
@@ -181,8 +180,6 @@ class TrainerStore:
                 self._recursive[name].learn_one(np.append(x, 1.0).astype(np.float64), label)
                 self._windows[name].add(landmark_ms, before if served is None else served, label)
             if model.drifts > drifts:
-                # Only the constant: with all weights loose, the next days would teach more noise than change.
-                self._recursive[name].loosen(1 / self.settings.forget, (CONSTANT,))
                 effects.drifts.append(Drift(name, matured_ms, model.learned, model.recent_loss))
             if kind == CHURN and self._due():
                 effects.scorers.append(self._publish())
@@ -191,10 +188,17 @@ class TrainerStore:
         """Return the churn model as it stands, with its card, under the version last published."""
         return replace(self.scorer(), card=self.card())
 
-    def scorer(self) -> ChurnScorer:
-        """Return the same without a card, which takes longer to make than the rest."""
-        budget = self.settings.daily_budget
+    def challengers(self) -> dict[str, ChurnScorer]:
+        """Return all candidates, the champion among them, as they stand, without a card."""
         experts = self._experts()
+        return {name: self._scorer(replace(experts, champion=name)) for name in CANDIDATES}
+
+    def scorer(self) -> ChurnScorer:
+        """Return the churn model as it stands, without a card, which takes longer to make than the rest."""
+        return self._scorer(self._experts())
+
+    def _scorer(self, experts: Experts) -> ChurnScorer:
+        budget = self.settings.daily_budget
         weights, bias, share = experts.champion_parts()
         return ChurnScorer(
             version=self.version,
@@ -303,7 +307,7 @@ class TrainerStore:
         for name, span_ms in state.get("spans_ms", self._spans_ms).items():
             if span_ms != self._spans_ms[name]:
                 models[name].ask_anew()
-                self._recursive[name].loosen(float("inf"))
+                self._recursive[name].loosen()
                 saved[name] = (0, 0)
                 self._anew = True
                 published_at = 0 if name == EXAMPLE_KINDS[CHURN] else published_at

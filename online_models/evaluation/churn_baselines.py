@@ -64,6 +64,12 @@ class ActiveDays:
         times = self._times[user]
         return times[max(0, bisect_right(times, time) - 1)]
 
+    def first_after(self, user: int, time: int) -> int:
+        """Return the user's first activity after `time`, -1 where there is none."""
+        times = self._times[user]
+        place = bisect_right(times, time)
+        return times[place] if place < len(times) else -1
+
     def histories(self, users: Iterable[int], times: Iterable[int]) -> Histories:
         """Return for each user, as seen at the time, the history that BG/NBD asks for, in days."""
         rows = []

@@ -7,9 +7,9 @@ from typing import Any, Final
 import numpy as np
 
 from online_models.churn.alerts import ChurnAlert as Alert
-from online_models.churn.alerts import Reason
 from online_models.churn.effects import ChurnScore as Score
 from online_models.churn.effects import UserView
+from online_models.churn.reasons import Explanation
 from online_models.churn.scorer import SNAPSHOT_VERSION, ChurnScorer
 from online_models.errors import CorruptStateError
 from online_models.events import Floats, hash_id
@@ -119,7 +119,7 @@ def item_profile(view: ItemView) -> dict[str, Any]:
 def user_profile(
     view: UserView,
     *,
-    reasons: Sequence[Reason],
+    explanation: Explanation,
     lists: Lists,
     item_id: Callable[[int], str],
     now_ms: int,
@@ -131,8 +131,8 @@ def user_profile(
     ----------
     view
         What the store knows.
-    reasons
-        What speaks for the user's leaving now.
+    explanation
+        Why the user is likely to leave now.
     lists
         One list, computed now.
     item_id
@@ -167,7 +167,7 @@ def user_profile(
             probability=round(view.score, 6),
             event_time=view.score_ms,
             model_version=churn_version(view.score_version),
-            reasons=[r.text for r in reasons],
+            **_why(explanation),
         )
     return profile
 
@@ -195,7 +195,7 @@ def ranker_snapshot(published: PublishedRanker) -> ModelSnapshot:
             event_time=published.latest_ms,
             examples=published.sets,
             format=SNAPSHOT_VERSION,
-            state={"ranker": published.ranker.to_snapshot(), "card": dict(published.card)},
+            state={"ranker": published.ranker.to_snapshot() | {"ready": True, "card": dict(published.card)}},
         )
     )
 
@@ -269,12 +269,21 @@ def alerts(found: Sequence[Alert], origin: Origin, horizon_ms: int) -> list[Chur
             probability=round(alert.probability, 6),
             threshold=round(alert.threshold, 6),
             horizon_ms=horizon_ms,
-            reasons=[r.text for r in alert.reasons],
+            **_why(alert.explanation),
             action=alert.action,
             expected_value=round(alert.expected_value, 2),
         )
         for alert in found
     ]
+
+
+def _why(explanation: Explanation) -> dict[str, Any]:
+    """Return the fields by which alerts and lookups say why, the same in both."""
+    return {
+        "reasons": [reason.text for reason in explanation.reasons],
+        "contributions": {name: round(amount, 4) for name, amount in explanation.contributions.items()},
+        "counterfactual": explanation.counterfactual,
+    }
 
 
 def lists_by_subject(subjects: Sequence[str], lists: Lists) -> dict[str, list[RecommendedItem]]:

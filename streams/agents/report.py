@@ -12,6 +12,9 @@ class Report:
     def events(self, accepted: int, duplicates: int, rejects: Mapping[str, int]) -> None:
         """Handle events judged; `rejects` by reason."""
 
+    def muted(self, reason: str, count: int) -> None:
+        """Handle accepted events that are not learned from, by reason."""
+
     def outputs(self, topic: str, count: int) -> None:
         """Handle records handed to the next transaction."""
 

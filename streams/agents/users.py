@@ -4,6 +4,7 @@ from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -108,6 +109,8 @@ class UsersHandler:
             effects.duplicates.size,
             Counter(reject.reason for _, reject in rejects),
         )
+        for reason, count in effects.muted.items():
+            self._report.muted(reason, count)
         if self.store.clock.now_ms > 0:
             self._report.event_time(self._partition, self.store.clock.now_ms)
         self._report_sizes()
@@ -140,7 +143,7 @@ class UsersHandler:
             return None
         return documents.user_profile(
             view,
-            reasons=self.store.reasons(subject, self._broadcast.scorer),
+            explanation=self.store.explanation(subject, self._broadcast.scorer),
             lists=self._recommend(self.store.histories([subject])),
             item_id=self._broadcast.item_id,
             now_ms=self.store.clock.now_ms,
@@ -243,10 +246,26 @@ class UsersHandler:
         horizon_ms = self.store.settings.horizon_ms
         treated = [one.subject for one in effects.decisions if one.action != NONE]
         lists = documents.lists_by_subject(treated, self._recommend(self.store.histories(treated)))
-        found = [
-            *interventions.outcomes(effects.outcomes, origin, horizon_ms),
-            *interventions.decisions(effects.decisions, lists, origin, horizon_ms),
+        told = [
+            *(
+                (one.matured_ms, document)
+                for one, document in zip(
+                    effects.outcomes,
+                    interventions.outcomes(effects.outcomes, origin, horizon_ms),
+                    strict=True,
+                )
+            ),
+            *(
+                (one.at_ms, document)
+                for one, document in zip(
+                    effects.decisions,
+                    interventions.decisions(effects.decisions, lists, origin, horizon_ms),
+                    strict=True,
+                )
+            ),
         ]
+        # One batch may hold a decision, its outcome, and the next decision. At one tick outcomes come first.
+        found = [document for _, document in sorted(told, key=itemgetter(0))]
         batch = OutcomeBatch.of(effects.outcomes)
         examples = [Output(self._topics.examples, 0, None, batch.pack())] if len(batch) else []
         return [*self._keyed(self._topics.interventions, encode.encode_interventions(found)), *examples]

@@ -59,6 +59,9 @@ def recommendations(
         typer.Option("--test-events", metavar="FILE", help="Judge on these files, after all of --events."),
     ] = None,
     freeze: Annotated[bool, typer.Option("--freeze", help="Learn nothing from what is judged.")] = False,
+    baskets: Annotated[
+        bool, typer.Option("--baskets", help="Half of each event's items is given, any of the rest is a hit.")
+    ] = False,
     min_history: Annotated[int, typer.Option(min=0, help="Earlier touches in the session of a case.")] = 1,
     k: Annotated[int, typer.Option("-k", min=1, max=200, help="Length of the lists.")] = 20,
     layout: Layout = None,
@@ -89,6 +92,7 @@ def recommendations(
         k=k,
         min_history=min_history,
         freeze=freeze,
+        baskets=baskets,
         session_gap_ms=milliseconds(loaded.events.session_gap),
     )
     started = time.monotonic()
@@ -123,6 +127,12 @@ def churn(
     horizon: Annotated[str, typer.Option(metavar="DURATION", help="Silence that counts as churn: 28d, 12h.")],
     test_from: TestFrom = None,
     budget: Annotated[int, typer.Option(min=1, help="Users a week for the precision at budget.")] = 100,
+    lightgbm: Annotated[
+        bool, typer.Option("--lightgbm", help="Compare with LightGBM too, refitted weekly; slow.")
+    ] = False,
+    no_drift_reaction: Annotated[
+        bool, typer.Option("--no-drift-reaction", help="Leave step sizes alone when losses rise.")
+    ] = False,
     layout: Layout = None,
     mapping: Mapping = None,
     json_: Json = False,
@@ -130,7 +140,8 @@ def churn(
 ) -> None:
     """Who stays silent for the horizon? AUC, losses and lift beside base rate, recency and BG/NBD.
 
-    Users are scored at weekly landmarks; a label counts once it has matured, a horizon later. Without
+    Users are scored at weekly landmarks; a label counts once it has matured, a horizon later. Every model
+    that competes for the score is judged, and users who never came back once more by themselves. Without
     --test-from landmarks count from two horizons and a week after the first activity on. For example:
 
       keepstream evaluate churn --events events.jsonl --horizon 28d
@@ -146,21 +157,26 @@ def churn(
         horizon_ms=milliseconds(loaded.churn.horizon),
         test_from_ms=moment(test_from, source) if test_from else None,
         budget=budget,
+        lightgbm=lightgbm,
     )
     started = time.monotonic()
-    trial, pipeline = ChurnTrial(trial_settings), _pipeline(loaded)
+    trial = ChurnTrial(trial_settings)
+    pipeline = _pipeline(loaded, forget=1.0 if no_drift_reaction else None)
     for part in source.batches("score and learn"):
         for step in pipeline.steps(part):
             if step.tick_ms is None:
                 trial.observe(part.take(step.effects.accepted + step.start))
             else:
-                trial.take(step.effects.examples, pipeline.scorer, step.tick_ms)
+                trial.warn(step.effects.alerts)
+                rivals = pipeline.trainer.challengers() if len(step.effects.examples) else None
+                trial.take(step.effects.examples, pipeline.scorer, step.tick_ms, rivals)
     report = trial.report()
     settings = (
         _described([source], started)
         | asdict(trial_settings)
         | {
             "test_from": _rfc3339(report.test_from_ms),
+            "drift_reaction": not no_drift_reaction,
             "horizon": str(timedelta(milliseconds=trial_settings.horizon_ms)).removesuffix(", 0:00:00"),
         }
     )
@@ -171,11 +187,16 @@ def churn(
         show_churn(report, settings)
 
 
-def _pipeline(settings: "Settings") -> "Pipeline":
+def _pipeline(settings: "Settings", forget: float | None = None) -> "Pipeline":
+    from dataclasses import replace
+
     from online_models.pipeline import Pipeline
     from streams.store_settings import pipeline_settings
 
-    return Pipeline(pipeline_settings(settings))
+    stores = pipeline_settings(settings)
+    if forget is not None:
+        stores = replace(stores, trainer=replace(stores.trainer, forget=forget))
+    return Pipeline(stores)
 
 
 def _cut(part: "EventBatch", start_ms: int) -> tuple["EventBatch", "EventBatch"]:

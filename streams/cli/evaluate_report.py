@@ -76,11 +76,20 @@ def show_churn(report: ChurnReport, settings: Mapping[str, Any]) -> None:
     console.print(f"landmarks from {settings['test_from']} on, horizon {settings['horizon']}", style="dim")
     console.print(_table("Who stays silent for the horizon?", report.quality, _CHURN_COLUMNS))
     console.print(
+        _table(f"Of these, {report.cold_labels:,} had never come back", report.cold, _CHURN_COLUMNS)
+    )
+    console.print(
         _leads(
             report.intervals,
             {"auc": "AUC", "log_loss": "log loss", "brier": "Brier"},
             better="positive where the loss is smaller",
         )
+    )
+    lead = report.alert_lead
+    console.print(
+        f"{lead.alerts:,} alerts judged: {_share(lead.precision)} stayed silent for the horizon, which was "
+        f"certain {_figure(lead.median_days, 1)} days later (median; nine tenths: "
+        f"{_figure(lead.tenth_days, 1)} or more)"
     )
     console.print(
         "ECE: expected calibration error, 10 bins. lift 10 %: share of churns in the tenth with the highest "

@@ -134,7 +134,8 @@ def _alert(_: Followed, value: Mapping[str, Any]) -> list[Text]:
         f" within {value['horizon_ms'] / 86_400_000:g} d (threshold {value['threshold']:.0%}), ",
         (printable(value["action"]), "bold green"),
     )
-    return [head, *(Text(f"{_INDENT}{printable(reason)}") for reason in value["reasons"])]
+    said = [*value["reasons"], *filter(None, [value.get("counterfactual")])]
+    return [head, *(Text(f"{_INDENT}{printable(line)}") for line in said)]
 
 
 def _score(record: Followed, value: Mapping[str, Any] | None) -> list[Text]:

@@ -102,6 +102,8 @@ def _print_risk(profile: Mapping[str, Any], console: "Console") -> None:
     console.print(Text.assemble("\nchurn risk   ", (f"{risk['probability']:.1%}", style), (by, "dim")))
     for reason in risk["reasons"]:
         console.print(Text(f"  {printable(reason)}"))
+    if risk.get("counterfactual"):
+        console.print(Text(f"  {printable(risk['counterfactual'])}"))
     if alert and alert["last_alert"] is not None:
         again = "may be alerted again" if alert["armed"] else "not again before a return"
         console.print(Text(f"  last alert {clock(alert['last_alert'])}, {again}", style="dim"))

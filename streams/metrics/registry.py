@@ -192,6 +192,10 @@ class Metrics(Observer, Report):
         rejected = sum(rejects.values())
         self._recent.add(accepted + duplicates + rejected, rejected)
 
+    def muted(self, reason: str, count: int) -> None:
+        """Count accepted events that are not learned from."""
+        self._counter(table.EVENTS_MUTED, reason).inc(count)
+
     def event_time(self, partition: int, clock_ms: int) -> None:
         """Show how far the clock of a partition of events lies behind the wall clock, whenever asked."""
         self._gauge(table.EVENT_TIME_LAG, str(partition)).set_function(

@@ -4,6 +4,7 @@ from typing import Final, Literal, NamedTuple, get_args
 
 from online_models.churn.alerts import WithheldReason
 from online_models.churn.labels import EXAMPLE_KINDS
+from online_models.churn.quarantine import MutedReason
 from online_models.events import RejectReason
 
 Kind = Literal["counter", "gauge", "histogram"]
@@ -74,6 +75,14 @@ EVENTS_REJECTED: Final = _counter(
     "Events sent to the dead-letter topic.",
     "reason",
     values=get_args(RejectReason),
+)
+EVENTS_MUTED: Final = _counter(
+    "keepstream_events_muted_total",
+    "events",
+    "Accepted events that count for their user but are not learned from: burst, beyond hourly_events; "
+    "anomaly, while a user who looks like a machine is in quarantine.",
+    "reason",
+    values=get_args(MutedReason),
 )
 REJECT_RATIO: Final = _gauge(
     "keepstream_reject_ratio",

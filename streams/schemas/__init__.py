@@ -4,6 +4,7 @@ Structs only: what makes or judges these documents lives in `streams.decode`, `s
 """
 
 from streams.schemas.answers import (
+    ActionWorth,
     Alive,
     Counters,
     Index,
@@ -40,6 +41,7 @@ from streams.schemas.outputs import (
 )
 
 __all__ = [
+    "ActionWorth",
     "Alive",
     "ChurnAlert",
     "ChurnScore",

@@ -70,6 +70,8 @@ SAMPLES: Final[dict[str, msgspec.Struct]] = {
         horizon_ms=_HORIZON,
         reasons=[_QUIET, "2 left in the cart"],
         action="cart_reminder",
+        contributions={"silence": 1.12, "cart": 0.31, "visits": -0.2},
+        counterfactual="one purchase would lower it to 0.31",
     ),
     "intervention": Intervention(
         id=f"u:c-4711@{_NOW}",

@@ -34,6 +34,22 @@ Reasons = Annotated[
     ),
 ]
 
+Contributions = Annotated[
+    dict[str, float],
+    Meta(
+        description="What each side of the user's behaviour adds to the log-odds of leaving, compared with a "
+        "user of mean features.",
+        examples=[{"silence": 1.12, "visits": -0.2}],
+    ),
+]
+Counterfactual = Annotated[
+    str,
+    Meta(
+        description="What the probability would be had the user bought something this moment.",
+        examples=["one purchase would lower it to 0.31"],
+    ),
+]
+
 
 class Origin(msgspec.Struct, frozen=True, gc=False):
     """What produced an output: the code, and the place in the log that it had read up to."""
@@ -97,6 +113,8 @@ class ChurnAlert(msgspec.Struct, frozen=True, gc=False):
             examples=[12.4],
         ),
     ] = 0.0
+    contributions: Contributions = {}
+    counterfactual: Counterfactual = ""
 
 
 class InterventionOutcome(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

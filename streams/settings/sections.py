@@ -13,7 +13,7 @@ from online_models.churn.quiet_hours import QuietHours
 from online_models.churn.settings import AlertRule
 from online_models.errors import InvalidParameterError
 from online_models.winback.settings import ActionSettings, WinbackSettings
-from streams.pseudonyms import Pseudonyms
+from streams.settings.protection import Privacy, Quarantine
 from streams.settings.section import Section, period, setting
 from streams.settings.values import Secret, in_words
 
@@ -184,27 +184,6 @@ class Events(Section):
     max_event_bytes: int = setting(256 * 1024, "Largest accepted event.", at_least=1024, at_most=900_000)
     session_gap: timedelta = period("30m", "Silence that ends a session without session_id.", at_least="1s")
     recent_items: int = setting(10, "Items remembered per user, newest first.", at_least=1, at_most=64)
-
-
-@dataclass(frozen=True)
-class Privacy(Section):
-    """Whether ids of people are replaced where events come in."""
-
-    pseudonym_key: Secret = setting(
-        Secret(),
-        "Key of at least 16 characters: user_id and anonymous_id are replaced by keyed hashes at ingest, "
-        "so in state and outputs too. Empty: ids stay as they are. The same on all workers, for ever.",
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.pseudonym_key:
-            Pseudonyms(self.pseudonym_key.reveal())
-
-    @property
-    def pseudonyms(self) -> Pseudonyms | None:
-        """What replaces ids; None where nothing does."""
-        return Pseudonyms(self.pseudonym_key.reveal()) if self.pseudonym_key else None
 
 
 @dataclass(frozen=True)
@@ -391,6 +370,7 @@ class Settings:
     clock: Clock = field(default_factory=Clock)
     events: Events = field(default_factory=Events)
     privacy: Privacy = field(default_factory=Privacy)
+    quarantine: Quarantine = field(default_factory=Quarantine)
     state: State = field(default_factory=State)
     churn: Churn = field(default_factory=Churn)
     alerts: Alerts = field(default_factory=Alerts)

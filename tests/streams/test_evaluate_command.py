@@ -73,6 +73,8 @@ class TestRecommendations:
             "popularity",
             "co-occurrence (AR)",
             "co-occurrence (SR)",
+            "VSKNN",
+            "VSTAN",
             "own history",
         ]
         assert found["quality"]["keepstream"]["hit_rate@5"] == 1.0
@@ -140,7 +142,12 @@ class TestRecommendations:
 class TestChurn:
     def test_matured_labels_are_judged_beside_the_baselines(self, purchases, capsys):
         found, _ = answer(capsys, "churn", "--events", purchases, "--horizon", "14d", "--budget", "5")
-        assert list(found["quality"]) == ["keepstream", "base rate", "recency", "BG/NBD P(0 in H)"]
+        rivals = ["base rate", "recency", "BG/NBD P(0 in H)"]
+        models = ["keepstream", "landmark", "newton", "rolled", "blend"]
+        assert list(found["quality"]) == [*models, *rivals]
+        assert list(found["intervals"]) == rivals
+        assert found["alert_lead"].keys() == {"alerts", "precision", "median_days", "tenth_days"}
+        assert found["settings"]["drift_reaction"]
         assert found["counts"]["judged"] > 200
         assert 0 < found["base_rate"] < 0.5
         model = found["quality"]["keepstream"]

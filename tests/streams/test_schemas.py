@@ -40,7 +40,7 @@ def test_every_public_document_has_a_sample():
     parts |= {"UserAlert", "UserRisk", "UserSession"}
     # These are described by OpenAPI alone: only a worker's own server writes them.
     parts |= {"Alive", "Index", "ModelCard", "Readiness", "Refusal", "WorkerStatus"}
-    parts |= {"Counters", "LiveSample", "ModelPoint", "PartitionStatus"}
+    parts |= {"ActionWorth", "Counters", "LiveSample", "ModelPoint", "PartitionStatus"}
     assert {type(sample).__name__ for sample in SAMPLES.values()} == set(schemas.__all__) - parts
 
 

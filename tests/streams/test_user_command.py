@@ -37,6 +37,8 @@ PROFILE = {
         "event_time": 1_772_446_500_250,
         "model_version": "churn-3",
         "reasons": ["quiet 12.3 d, usual gap 3.1 d"],
+        "contributions": {"silence": 1.12},
+        "counterfactual": "one purchase would lower it to 0.31",
     },
     "alert": {"armed": False, "last_alert": 1_772_446_500_250},
     "recommendations": [

@@ -3,11 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from online_models.churn.alerts import AlertPolicy, choose_action, reasons_for
+from online_models.churn.alerts import AlertPolicy, choose_action
 from online_models.churn.checks import Checker
 from online_models.churn.features import FEATURE_NAMES, describe, features
 from online_models.churn.profile import UserStore
 from online_models.churn.quiet_hours import QuietHours
+from online_models.churn.reasons import GROUPS, group_contributions, reasons_for
 from online_models.churn.rows import user_dtype
 from online_models.churn.settings import DAY_MS, HOUR_MS, AlertSettings, BgNbdSettings, UserSettings
 from online_models.errors import InvalidParameterError
@@ -142,13 +143,17 @@ class TestAlertPolicy:
 
 
 class TestReasons:
-    def test_the_strongest_come_first_nothing_twice_and_only_what_speaks_for_leaving(self):
+    def test_the_strongest_come_first_and_only_what_speaks_for_leaving(self):
         [row] = rows(1, last_ms=NOW - int(12.3 * DAY_MS), gaps=(6.2, 20.0))
-        weight = {"recency": 0.9, "bgnbd": 0.8, "cart_left": 0.5, "tenure": -2.0}
-        contributions = np.array([weight.get(name, 0.0) for name in FEATURE_NAMES])
-        found = reasons_for(row, np.zeros(len(FEATURE_NAMES), np.float32), contributions, 3, NOW)
-        assert [reason.feature for reason in found] == ["recency", "cart_left"]
+        weight = {"recency": 2.9, "bgnbd": -0.8, "cart_left": 0.5, "tenure": -2.0, "sessions": 1.0}
+        groups = group_contributions(np.array([weight.get(name, 0.0) for name in FEATURE_NAMES]))
+        found = reasons_for(row, np.zeros(len(FEATURE_NAMES), np.float32), groups, 3, NOW)
+        assert [reason.group for reason in found] == ["silence", "cart"]
         assert found[0].text == "quiet 12.3 d, usual gap 3.1 d"
+        assert found[0].contribution == pytest.approx(2.1)
+
+    def test_every_feature_is_in_one_group(self):
+        assert sorted(name for group in GROUPS.values() for name in group) == sorted(FEATURE_NAMES)
 
     def test_every_feature_has_words(self):
         users = rows(2, ratings=(0, 2), rating_sum=(0, 7), rating_last=(0, 3), purchase_ms=(0, NOW - DAY_MS))
@@ -191,7 +196,7 @@ class TestInTheStore:
         assert len({alert.subject for alert in alerts}) == len(alerts) > 0
         for alert in alerts:
             assert alert.probability >= alert.threshold == 0.5
-            assert alert.reasons
+            assert alert.explanation.reasons
             assert store.lookup(alert.subject).alert_ms == alert.at_ms
             assert alert.action == ("cart_reminder" if alert.subject == "u:ann" else "win_back_message")
 

@@ -88,15 +88,14 @@ class TestRecursiveLogistic:
         other.restore(model.state())
         assert other.weights.tolist() == [model.weights[2], 0.0, model.weights[0]]
 
-    def test_after_loosening_it_follows_sooner_and_is_never_looser_than_at_first(self):
+    def test_after_loosening_it_follows_sooner(self):
         loose, tight = (self.learn(RecursiveLogistic(("a", "b", "one"))) for _ in range(2))
-        loose.loosen(10)
+        loose.loosen()
         x = np.array([1.0, 0.0, 1.0])
+        assert loose.weights.tolist() == tight.weights.tolist()
         for model in (loose, tight):
             model.learn_one(x, 0)
         assert loose.weights @ x < tight.weights @ x
-        loose.loosen(float("inf"))
-        assert np.diag(loose._covariance) == pytest.approx(np.ones(3))
 
     def test_what_is_no_number_is_not_restored(self):
         state = self.learn(RecursiveLogistic(("a", "b", "one"))).state()
@@ -209,7 +208,7 @@ class TestContest:
 
     def test_a_label_is_judged_by_the_models_as_they_were_at_its_landmark(self):
         roll = Roll(8 * DAY_MS, DAY_MS)
-        contest, x = Contest(8 * DAY_MS, 256), np.zeros(WIDTH, np.float32)
+        contest, x = Contest(8 * DAY_MS, 0, 256), np.zeros(WIDTH, np.float32)
 
         def sure(log_odds):
             return Experts(
@@ -224,7 +223,7 @@ class TestContest:
         assert contest.judge(x, steps, 6 * DAY_MS, 1) == pytest.approx(1 / (1 + np.exp(2)))
 
     def test_kept_models_are_bounded_and_cover_what_waits(self):
-        contest, experts = Contest(28 * DAY_MS, 256), TrainerStore(FAST)._experts()
+        contest, experts = Contest(28 * DAY_MS, 0, 256), TrainerStore(FAST)._experts()
         for day in range(400):
             if contest.due(day * DAY_MS):
                 contest.keep(day * DAY_MS, (day - 29) * DAY_MS, experts)
@@ -233,12 +232,12 @@ class TestContest:
         assert times[0] <= (399 - 30) * DAY_MS
 
     def test_the_better_challenger_takes_over_and_a_tie_changes_nothing(self):
-        contest = Contest(28 * DAY_MS, 256)
+        contest = Contest(28 * DAY_MS, 0, 256)
         for _ in range(2000):
-            contest._race(np.array([0.4, 0.4, 0.399, 0.4]))
+            contest._race(np.array([0.4, 0.4, 0.3999, 0.4]), 30 * DAY_MS)
         assert contest.champion == "blend"
         for _ in range(2000):
-            contest._race(np.array([0.4, 0.4, 0.3, 0.4]))
+            contest._race(np.array([0.4, 0.4, 0.3, 0.4]), 30 * DAY_MS)
         assert contest.champion == "rolled"
 
     def test_rolled_scores_do_not_depend_on_the_rows_beside_them(self):

@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from online_models.churn.features import FEATURE_NAMES
+from online_models.churn.quarantine import QuarantineSettings
 from online_models.churn.quiet_hours import QuietHours
 from online_models.churn.scorer import ChurnScorer
 from online_models.churn.settings import DAY_MS, HOUR_MS, MINUTE_MS, AlertSettings, UserSettings
@@ -52,6 +53,10 @@ CAREFUL = replace(
     daily_look=True,
 )
 """The same with every restraint on alerts besides, decisions on win-back, and a daily look at everyone."""
+
+
+WATCHED = replace(BOUNDED, quarantine=QuarantineSettings(hourly_events=2, suspicious_events=1))
+"""The same with so little allowed in an hour that every log goes beyond it."""
 
 
 class Event(NamedTuple):

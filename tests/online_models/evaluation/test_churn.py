@@ -80,6 +80,44 @@ class TestTime:
         assert (counts["labels"], counts["judged"], counts["users_judged"]) == (4, 2, 2)
 
 
+class TestChallengers:
+    def test_each_is_judged_as_of_the_landmark_but_compared_with_nothing(self):
+        trial = trial_of(test_from_ms=START_MS)
+        landmark = START_MS + 20 * DAY_MS
+        trial.take(examples([], 0), Constant(0.2), landmark - 1, {"other": Constant(0.6)})
+        trial.take(examples([1, 1], landmark), Constant(0.9), landmark + HORIZON, {"other": Constant(0.9)})
+        report = trial.report()
+        assert report.quality["other"]["log_loss"] == pytest.approx(-math.log(0.6))
+        assert "other" not in report.intervals
+
+
+class TestCold:
+    def test_users_who_never_came_back_are_measured_by_themselves(self):
+        trial = trial_of(test_from_ms=START_MS)
+        landmark = START_MS + 20 * DAY_MS
+        batch = examples([1, 0, 1, 0], landmark)
+        batch.features[2:, FEATURE_NAMES.index("has_gap")] = 1
+        trial.take(examples([], 0), Constant(0.2), landmark - 1)
+        trial.take(batch, Constant(0.2), landmark + HORIZON)
+        report = trial.report()
+        assert report.cold_labels == 2
+        assert report.cold[MODEL]["log_loss"] == pytest.approx(-(math.log(0.2) + math.log(0.8)) / 2)
+
+
+class TestWeeks:
+    def test_losses_are_told_week_by_week(self):
+        trial = trial_of(test_from_ms=START_MS)
+        trial.take(examples([], 0), Constant(0.2), START_MS)
+        for week, label in ((3, 1), (5, 0)):
+            landmark = START_MS + week * WEEK_MS
+            trial.take(examples([label] * 2, landmark), Constant(0.2), landmark + HORIZON)
+        report = trial.report()
+        first, between, last = report.weekly_log_loss[MODEL]
+        assert (first, last) == (pytest.approx(-math.log(0.2)), pytest.approx(-math.log(0.8)))
+        assert math.isnan(between)
+        assert report.first_week_ms == (START_MS + 3 * WEEK_MS) // WEEK_MS * WEEK_MS
+
+
 class TestReport:
     def test_the_short_label_is_not_judged(self):
         trial = trial_of(test_from_ms=START_MS)
