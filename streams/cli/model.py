@@ -192,7 +192,14 @@ def _print_card(card: dict[str, Any]) -> None:
     print(f"alerts from a probability of {_number(card['threshold'])}\n\nmeasures")
     for name, value in card["metrics"].items():
         print(f"  {name:<34} {_number(value):>10}")
-    print("\nweights (what one unit adds to the log-odds of leaving)")
+    metrics = card["metrics"]
+    champion = next(
+        (n.removesuffix("_champion") for n, v in metrics.items() if n.endswith("_champion") and v), ""
+    )
+    if champion:
+        print(f"\n{champion} is champion and scores; the others are challengers")
+    beside = " beside the rolled hazard" if champion in {"blend", "rolled"} else ""
+    print(f"\nweights (what one unit adds to the log-odds of leaving{beside})")
     for name, weight in sorted(card["weights"].items(), key=lambda pair: -abs(pair[1])):
         print(f"  {name:<34} {weight:>+10.4f}")
     print(f"  {'(constant)':<34} {card['bias'] or 0.0:>+10.4f}")
