@@ -6,6 +6,7 @@ The agents run the same stores over Kafka, where broadcasts take a moment; here 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -22,15 +23,16 @@ from online_models.items.cooccurrence import CooccurrenceStore
 from online_models.items.direct import DirectNeighbours
 from online_models.items.evidence import CandidateSettings
 from online_models.items.histories import TouchContexts
-from online_models.items.pairs import PairBatch
+from online_models.items.pairs import Floats32, PairBatch
 from online_models.items.policy import PolicySettings
-from online_models.items.rank_examples import RankExamples, label
+from online_models.items.rank_examples import RankExamples, examples_of, label
 from online_models.items.rank_trainer import RankTrainerSettings, RankTrainerStore
 from online_models.items.recommender import Lists, Recommender
 from online_models.items.settings import CooccurrenceSettings
 from online_models.winback.bandit import BanditPolicy
 from online_models.winback.outcomes import OutcomeBatch
 
+_GROUP: Final = 32
 _NONE: Final = np.zeros(0, dtype=np.int64)
 _IS_TOUCH: Final = np.isin(np.arange(len(EVENT_NAMES)), TOUCH_KINDS)
 
@@ -151,6 +153,7 @@ class Pipeline:
         self._clock = PartitionClock(self.settings.users.tick_ms)
         self._followed: Followed | None = None
         self._examined: dict[int, tuple[Int64s, RankExamples]] = {}
+        self._waiting: list[tuple[Followed, int]] = []
 
     def apply(self, events: EventBatch) -> list[Step]:
         """Take events in log order and learn everything there is to learn from them but the ranking."""
@@ -189,17 +192,32 @@ class Pipeline:
         return Followed(accepted, pairs, *starts, TouchContexts.concat(contexts))
 
     def learn(self, followed: Followed, start: int, stop: int) -> None:
-        """Learn from the accepted events from `start` up to `stop`, one after the other.
+        """Learn from the accepted events from `start` up to `stop`, at the latest before the next ranking.
 
-        Each event's touches are ranked by what was known before it, and learned; then its touches and pairs
-        are counted.
+        Events that nobody is to foretell are learned in groups of a fixed size, wherever batches are cut:
+        their touches are ranked by what was known before the group, as a live worker does.
         """
         for event in range(start, stop):
-            for context in followed.contexts_of(event, event + 1):
-                for features, target in self._examine(followed, context)[1].sets():
-                    self.ranker.learn_one(features, target)
-            self.items.apply(followed.pairs_of(event, event + 1))
-            self._examined = {}
+            self._waiting.append((followed, event))
+            if len(self._waiting) == _GROUP:
+                self.settle()
+
+    def settle(self) -> None:
+        """Learn what was given to `learn`: first the ranking of the touches, then touches and pairs."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        runs: list[tuple[Followed, int, int]] = []
+        for followed, event in waiting:
+            if runs and runs[-1][0] is followed and runs[-1][2] == event:
+                runs[-1] = (followed, runs[-1][1], event + 1)
+            else:
+                runs.append((followed, event, event + 1))
+        for features, target in chain.from_iterable(self._sets(*run) for run in runs):
+            self.ranker.learn_one(features, target)
+        for followed, start, stop in runs:
+            self.items.apply(followed.pairs_of(start, stop))
+        self._examined = {}
 
     def rank(self, followed: Followed, context: int, k: int) -> UInt64s:
         """Return what a user may touch next, before any list policy.
@@ -216,6 +234,7 @@ class Pipeline:
         UInt64s
             (k,) hashes, best first, 0 where there are fewer.
         """
+        self.settle()
         rows, examples = self._examine(followed, context)
         best = np.argsort(-self.ranker.network.score_many(examples.features), kind="stable")[:k]
         ranked = np.zeros(k, dtype=np.uint64)
@@ -225,6 +244,16 @@ class Pipeline:
     def recommend(self, subjects: Sequence[str], now_ms: int, k: int = 20) -> Lists:
         """Return the lists of users by all that is known of them, after the list policy."""
         return self._recommender.recommend(self.users.histories(subjects), self._neighbours, now_ms, k)
+
+    def _sets(self, followed: Followed, start: int, stop: int) -> Iterator[tuple[Floats32, int]]:
+        """Return the labelled sets of the touches of some events, those ranked before as they were then."""
+        places = followed.contexts_of(start, stop)
+        if followed.contexts is None or not places:
+            return iter(())
+        if followed is self._followed and all(place in self._examined for place in places):
+            return chain.from_iterable(self._examined[place][1].sets() for place in places)
+        contexts = followed.contexts.take(slice(places.start, places.stop))
+        return examples_of(contexts, self._recommender, self._neighbours).sets()
 
     def _train(self, effects: UserEffects) -> None:
         if len(effects.examples):
@@ -243,7 +272,8 @@ class Pipeline:
         if found is None:
             assert followed.contexts is not None
             part = followed.contexts.take(slice(context, context + 1))
-            gathered = self._recommender.candidates(part.histories, self._neighbours, int(part.time_ms[0]))
+            now_ms = int(part.time_ms[0])
+            gathered = self._recommender.candidates(part.histories, self._neighbours, now_ms)
             found = gathered.row, label(gathered, part.item, part.time_ms, self._neighbours)
             self._examined[context] = found
         return found

@@ -187,6 +187,8 @@ class Worker:
                 scores=topics.SCORES.full_name(settings),
                 alerts=topics.ALERTS.full_name(settings),
                 interventions=topics.INTERVENTIONS.full_name(settings),
+                profiles=topics.PROFILES.full_name(settings),
+                retention=topics.RETENTION.full_name(settings),
                 recommendations=topics.RECOMMENDATIONS.full_name(settings),
             ),
             broadcast=self.broadcast,

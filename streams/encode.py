@@ -17,10 +17,12 @@ from streams.engine.handler import Record
 from streams.schemas import (
     ChurnAlert,
     ChurnScore,
+    CustomerProfile,
     Intervention,
     ItemNeighbours,
     ModelSnapshot,
     Recommendation,
+    RetentionBoard,
     WorkerAnnouncement,
 )
 
@@ -99,6 +101,16 @@ def encode_interventions(documents: Sequence[Intervention]) -> list[KeyValue]:
 def encode_scores(documents: Sequence[ChurnScore]) -> list[KeyValue]:
     """Return churn scores, keyed by subject."""
     return _encode([document.subject for document in documents], documents)
+
+
+def encode_profiles(documents: Sequence[CustomerProfile]) -> list[KeyValue]:
+    """Return customers' profiles, keyed by subject."""
+    return _encode([document.subject for document in documents], documents)
+
+
+def encode_boards(documents: Sequence[RetentionBoard]) -> list[KeyValue]:
+    """Return retention boards, keyed by partition."""
+    return _encode([str(document.source.partition) for document in documents], documents)
 
 
 def encode_neighbours(documents: Sequence[ItemNeighbours]) -> list[KeyValue]:

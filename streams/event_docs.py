@@ -29,6 +29,8 @@ DOCUMENT_TOPICS: Final = {
     "churn_alert": topics.ALERTS,
     "intervention": topics.INTERVENTIONS,
     "churn_score": topics.SCORES,
+    "customer_profile": topics.PROFILES,
+    "retention_board": topics.RETENTION,
     "item_neighbours": topics.NEIGHBOURS,
 }
 """Which topic carries which public document."""

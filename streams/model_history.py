@@ -7,7 +7,9 @@ from typing import Any, Final
 
 from online_models.churn.scorer import ChurnScorer
 from online_models.errors import CorruptStateError, KeepstreamError
+from online_models.items.network import FrozenRanker
 from streams import clients
+from streams.agents.documents import RANKER
 from streams.cluster import Cluster
 from streams.encode import encode_snapshot, read_snapshot
 from streams.errors import BrokerUnavailableError, TopicsError
@@ -119,7 +121,7 @@ class ModelHistory:
         """
         snapshot = self.find(version)
         try:
-            ready = ChurnScorer.from_snapshot(snapshot.state["scorer"]).ready
+            ready = _ready(snapshot)
         except (CorruptStateError, KeyError, TypeError, ValueError) as error:
             raise UnknownModelError(f"{version} cannot be scored with: {error}") from error
         if not ready:
@@ -174,6 +176,14 @@ class ModelHistory:
         )
         if producer.flush(_FLUSH_S) or refused:
             raise BrokerUnavailableError(f"{self._topic} did not take it: {refused or 'no answer'}")
+
+
+def _ready(snapshot: ModelSnapshot) -> bool:
+    """Load a model as a worker would, and return whether it may be used."""
+    if snapshot.model == RANKER:
+        FrozenRanker.from_snapshot(snapshot.state["ranker"])
+        return True
+    return ChurnScorer.from_snapshot(snapshot.state["scorer"]).ready
 
 
 def _number(version: str) -> tuple[int, str]:

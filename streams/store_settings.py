@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from online_models.churn.quarantine import QuarantineSettings
 from online_models.churn.quiet_hours import QuietHours
 from online_models.churn.settings import AlertSettings, UserSettings
 from online_models.churn.trainer import TrainerSettings
@@ -30,6 +31,11 @@ def user_settings(settings: Settings, partitions: int) -> UserSettings:
         state_ttl_ms=milliseconds(state.state_ttl),
         max_users=state.max_users,
         dedupe_max_ids=state.dedupe_max_ids,
+        quarantine=QuarantineSettings(
+            hourly_events=settings.quarantine.hourly_events,
+            suspicious_events=settings.quarantine.suspicious_events,
+            lasts_ms=milliseconds(settings.quarantine.quarantine_time),
+        ),
         alerts=AlertSettings(
             threshold=alerts.alert_threshold,
             daily_budget=int(alerts.alert_budget),
@@ -44,6 +50,8 @@ def user_settings(settings: Settings, partitions: int) -> UserSettings:
             quiet_hours=QuietHours.parse(alerts.quiet_hours, alerts.time_zone),
         ),
         winback=winback_settings(settings, partitions),
+        daily_look=churn.daily_look,
+        risky=churn.risky,
     )
 
 

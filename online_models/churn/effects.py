@@ -9,9 +9,12 @@ import numpy as np
 
 from online_models.churn.alerts import ChurnAlert, WithheldReason
 from online_models.churn.labels import ExampleBatch
+from online_models.churn.quarantine import MutedReason
 from online_models.events import Int64s, Reject
 from online_models.items.histories import TouchContexts
 from online_models.items.pairs import PairBatch
+from online_models.value.daily import Profile
+from online_models.value.retention import RetentionBoard
 from online_models.winback.outcomes import Decision, Outcome
 
 
@@ -58,6 +61,8 @@ class Forgotten(NamedTuple):
         Whether a score of the user may have been published.
     event
         Index of the erasing event in its batch; -1 without one.
+    profiles_before
+        How many profiles of the same effects came before: they are not to be published any more.
     """
 
     subject: str
@@ -65,6 +70,7 @@ class Forgotten(NamedTuple):
     scores_before: int
     published: bool = True
     event: int = -1
+    profiles_before: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +97,12 @@ class UserEffects:
         Sampled touches with what came before them, numbered through all of `pairs`; None without one.
     withheld
         How many alerts were not sent, by reason.
+    muted
+        How many accepted events count for their users only and are not learned from, by reason.
     decisions, outcomes
         What was decided on win-back, and what came of earlier decisions, in the order of the ticks.
+    profiles, boards
+        Profiles that have changed, and the retention board, of the days that ended.
     """
 
     accepted: Int64s
@@ -105,8 +115,11 @@ class UserEffects:
     active: list[tuple[str, int]]
     forgotten: list[Forgotten]
     withheld: Mapping[WithheldReason, int]
+    muted: Mapping[MutedReason, int]
     decisions: list[Decision]
     outcomes: list[Outcome]
+    profiles: list[Profile]
+    boards: list[RetentionBoard]
     contexts: TouchContexts | None = None
 
 
@@ -171,11 +184,14 @@ class Collected:
         self.alerts: list[ChurnAlert] = []
         self.active: dict[str, int] = {}
         self.forgotten: list[Forgotten] = []
+        self.muted: Counter[MutedReason] = Counter()
         self._touches = 0
         self._contexts: list[tuple[int, TouchContexts]] = []
         self.withheld: Counter[WithheldReason] = Counter()
         self.decisions: list[Decision] = []
         self.outcomes: list[Outcome] = []
+        self.profiles: list[Profile] = []
+        self.boards: list[RetentionBoard] = []
 
     def note_touches(self, pairs: PairBatch, contexts: TouchContexts | None) -> None:
         """Note touches, and the sampled ones with their contexts."""
@@ -188,6 +204,12 @@ class Collected:
         """Note that a user touched items in the event at an offset."""
         self.active.pop(subject, None)
         self.active[subject] = offset
+
+    def forgotten_now(
+        self, subject: str, reason: ForgetReason, *, published: bool = True, event: int = -1
+    ) -> Forgotten:
+        """Return that a user is forgotten after everything gathered so far."""
+        return Forgotten(subject, reason, len(self.scores), published, event, len(self.profiles))
 
     def forget(self, forgotten: Forgotten) -> None:
         """Note that a user is forgotten; what was to be told to the user is not told any more."""
@@ -207,8 +229,11 @@ class Collected:
             alerts=self.alerts,
             active=list(self.active.items()),
             forgotten=self.forgotten,
+            muted=self.muted,
             contexts=TouchContexts.concat(self._contexts),
             withheld=self.withheld,
             decisions=self.decisions,
             outcomes=self.outcomes,
+            profiles=self.profiles,
+            boards=self.boards,
         )

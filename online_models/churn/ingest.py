@@ -1,6 +1,6 @@
 """Events into user rows: counts, sessions, touches and the pairs they make."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -8,12 +8,14 @@ from online_models.churn.rows import (
     ANCHOR_MS,
     IS_ACTIVITY,
     IS_TOUCH,
+    Bools,
     Rows,
     count_activity,
     count_kinds,
     count_purchases,
     count_ratings,
     move_anchor,
+    note_returns,
     spend_of,
 )
 from online_models.churn.settings import UserSettings
@@ -58,6 +60,7 @@ def apply_events(  # noqa: PLR0917  # columns
     settings: UserSettings,
     next_tick_ms: int,
     sampler: TouchSampler,
+    muted: Bools,
 ) -> Applied:
     """Apply accepted events between two ticks to the rows of their users, in place.
 
@@ -75,6 +78,8 @@ def apply_events(  # noqa: PLR0917  # columns
         The tick that follows these events.
     sampler
         Which touches are to be returned with their contexts.
+    muted
+        (n,) whether the event's touches and pairs are kept from the items.
     """
     kind = events.kind[index]
     stretch = (next_tick_ms - 1) // ANCHOR_MS
@@ -91,7 +96,7 @@ def apply_events(  # noqa: PLR0917  # columns
     move_anchor(mine, stretch)
     chosen = index[order]
     cut = _count(mine, user, events, chosen, settings)
-    touched = _touch(mine, user, events, chosen, cut, settings, sampler)
+    touched = _touch(mine, user, events, chosen, cut, settings, sampler, muted[order])
     mine["last_ms"], mine["session"], mine["session_start_ms"] = (
         cut.last_ms,
         cut.session,
@@ -116,6 +121,7 @@ def _count(
         gap_ms=settings.session_gap_ms,
     )
     count_activity(rows, user, kind, time, cut)
+    note_returns(rows, user, time, cut, settings.horizon_ms)
     count_purchases(rows, user, kind, time, spend_of(events, chosen))
     return cut
 
@@ -128,6 +134,7 @@ def _touch(  # noqa: PLR0917  # columns
     cut: SessionCut,
     settings: UserSettings,
     sampler: TouchSampler,
+    muted: Bools,
 ) -> tuple[PairBatch | None, Int64s, TouchContexts | None]:
     """Remember touched and bought items; return pairs in log order, touching events and sampled contexts."""
     last = np.append(np.flatnonzero(np.diff(user)), user.size - 1)
@@ -154,7 +161,18 @@ def _touch(  # noqa: PLR0917  # columns
     contexts = _remember(rows, user[place], events, chosen[place], item, (joined, trail), sampler)
     previous = np.zeros((item.size, settings.pair_distance), np.uint64)
     previous[joined] = trail.previous
-    return _pairs(events, chosen[place], item, previous), np.unique(chosen[place]), contexts
+    touching, heard = np.unique(chosen[place]), ~muted[place]
+    if not heard.all():
+        contexts = _heard(contexts, heard[np.argsort(item)])
+        place, item, previous = place[heard], item[heard], previous[heard]
+    pairs = _pairs(events, chosen[place], item, previous) if item.size else None
+    return pairs, touching, contexts
+
+
+def _heard(contexts: TouchContexts, heard: Bools) -> TouchContexts:
+    """Return the contexts of touches that are passed on, numbered among these; `heard` is in log order."""
+    kept = contexts.take(np.flatnonzero(heard[contexts.place]))
+    return replace(kept, place=(np.cumsum(heard) - 1)[kept.place])
 
 
 def _touched_items(events: EventBatch, chosen: Int64s) -> tuple[Int64s, Int64s]:

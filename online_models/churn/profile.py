@@ -12,17 +12,21 @@ from online_models.admission import ROW_PREFIX as ADMISSION_ROWS
 from online_models.admission import Admission
 from online_models.churn.alerts import ChurnAlert
 from online_models.churn.checks import Checked, Checker
-from online_models.churn.effects import Collected, ForgetReason, Forgotten, UserEffects, UserView
+from online_models.churn.effects import Collected, ForgetReason, UserEffects, UserView
 from online_models.churn.erasure import ERASED, at_their_place
 from online_models.churn.ingest import apply_events
 from online_models.churn.labels import ROW_PREFIX as LABEL_ROWS
 from online_models.churn.labels import PendingLabels
+<<<<<<< HEAD
 from online_models.churn.reasons import Explanation
+=======
+from online_models.churn.quarantine import QUARANTINE_ROW, Quarantine
+>>>>>>> console
 from online_models.churn.rows import Rows, spend_of, user_layout
 from online_models.churn.schedule import Schedule, last_seen_ms
 from online_models.churn.scorer import ChurnScorer
-from online_models.churn.settings import UserSettings
-from online_models.clock import PartitionClock
+from online_models.churn.settings import DAY_MS, UserSettings
+from online_models.clock import NEVER, PartitionClock
 from online_models.errors import CorruptStateError, blame
 from online_models.events import EVENT_NAMES, EventBatch, Int64s, hash_id
 from online_models.items.histories import Histories
@@ -31,6 +35,7 @@ from online_models.items.sampling import TouchSampler
 from online_models.journal import Journal
 from online_models.row_format import SCHEMA_ROWS
 from online_models.table import Table
+from online_models.value.daily import look
 from online_models.value.expected import expected_spend
 from online_models.winback.bandit import BanditPolicy
 from online_models.winback.context import contexts
@@ -65,7 +70,9 @@ class UserStore:
             max_ids=settings.dedupe_max_ids,
         )
         self._checker = Checker(settings)
+        self._quarantine = Quarantine(settings.quarantine)
         self._desk = WinbackDesk(settings)
+        self._looked_ms = 0
         self._schedule = Schedule(settings, self._table.rows.size)
         self._sampler = TouchSampler(settings.contexts_per_second)
         self._journal = Journal()
@@ -133,7 +140,7 @@ class UserStore:
         if len(self._table) > self.settings.max_users:
             return 0
         parts = (self._schedule, self._labels, self._admission, self._desk.waiting)
-        return min(part.next_due() for part in parts)
+        return min(self._next_look_ms(), *(part.next_due() for part in parts))
 
     def lookup(self, subject: str) -> UserView | None:
         """Return what is known of a user, None where nothing is."""
@@ -187,7 +194,7 @@ class UserStore:
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows changed since the last call, encoded."""
-        parts = (self._table, self._labels, self._admission, self._desk.waiting)
+        parts = (self._table, self._labels, self._admission, self._desk.waiting, self._quarantine)
         changed = [row for part in parts for row in part.dirty_rows()]
         if self._clock_dirty:
             self._clock_dirty = False
@@ -197,6 +204,7 @@ class UserStore:
                 "alert_day": self._checker.policy.day,
                 "alerts": self._checker.policy.sent,
                 "winback": self._desk.budget_state(),
+                "looked_ms": self._looked_ms,
                 "touch_sample": self._sampler.state(),
             }
             changed.append((CLOCK_ROW, snapshots.pack("users-clock", 1, state)))
@@ -222,6 +230,9 @@ class UserStore:
                 labels.append(row)
             elif key.startswith(ADMISSION_ROWS):
                 ids.append(row)
+            elif key == QUARANTINE_ROW:
+                with blame(key), snapshots.reading("quarantine"):
+                    self._quarantine.restore(row[1])
             elif key.startswith(DECISION_ROWS):
                 decisions.append(row)
             elif key == CLOCK_ROW and row[1] is not None:
@@ -250,6 +261,7 @@ class UserStore:
             self._admission.latest_ms, policy.day, policy.sent = (
                 operator.index(state[name]) for name in names
             )
+            self._looked_ms = operator.index(state.get("looked_ms", 0))
             if "winback" in state:
                 self._desk.restore_budget(state["winback"])
             # Releases before the ranker learned kept no sample.
@@ -268,7 +280,7 @@ class UserStore:
                 event = int(piece[0])
                 subject = events.subject[event]
                 self._forget(subject, self._table.get(subject))
-                found.forget(Forgotten(subject, "erased", len(found.scores), event=event))
+                found.forget(found.forgotten_now(subject, "erased", event=event))
             if piece.size > erased:
                 self._update(events, piece[int(erased) :], found)
 
@@ -283,10 +295,15 @@ class UserStore:
         subjects = [events.subject[i] for i in index.tolist()]
         numbers, created = self._table.intern(subjects)
         self._identify(created)
+        if created.size == len(self._table):
+            self._looked_ms = 0  # the first users of all, or after everyone had gone
         unique, group = np.unique(numbers, return_inverse=True)
         rows = self._table.rows[unique]
+        verdict = self._quarantine.judge(rows, group, events.kind[index], events.time[index])
+        found.muted.update(verdict.counts)
         applied = apply_events(
-            rows, group, events, index, self.settings, self.clock.next_tick_ms, self._sampler
+            *(rows, group, events, index, self.settings, self.clock.next_tick_ms, self._sampler),
+            verdict.muted,
         )
         self._table.rows[unique] = rows
         self._table.touch(unique)
@@ -319,11 +336,36 @@ class UserStore:
         silent = last_seen_ms(self._table.rows[due]) <= now_ms - self.settings.state_ttl_ms
         self._evict(due[silent], "idle", found)
         self._make_places(found)
+        self._look(now_ms, found)
         due = due[~silent]
         due = due[self._table.rows["last_ms"][due] > 0]
         if due.size:
             self._check_users(due, now_ms, scorer, bandit, found)
             self._plan(due)
+
+    def _next_look_ms(self) -> int:
+        """Return when the next day ends, `NEVER` where nobody is known."""
+        if not self.settings.daily_look or not len(self._table):
+            return NEVER
+        if self._looked_ms:
+            return self._looked_ms + DAY_MS
+        return (self.clock.now_ms // DAY_MS + 1) * DAY_MS
+
+    def _look(self, now_ms: int, found: Collected) -> None:
+        """At the end of a day: every customer's profile where it has changed, and the board."""
+        if not self.settings.daily_look or now_ms % DAY_MS or now_ms < self._looked_ms + DAY_MS:
+            return
+        self._looked_ms = now_ms
+        self._clock_dirty = True
+        numbers = self._schedule.customers(self._table.live_rows())
+        numbers = numbers[self._table.rows["last_ms"][numbers] > 0]
+        rows = self._table.rows[numbers]
+        before = rows[["stage", "segment"]].copy()
+        profiles, board = look([self._table.key_of(n) for n in numbers.tolist()], rows, now_ms, self.settings)
+        self._table.rows[numbers] = rows
+        self._table.touch(numbers[before != rows[["stage", "segment"]]])
+        found.profiles += profiles
+        found.boards.append(board)
 
     def _make_places(self, found: Collected) -> None:
         """Forget the longest idle users where there are too many, a tenth of the places at a time."""
@@ -335,11 +377,12 @@ class UserStore:
             self._evict(chosen, "full", found)
 
     def _evict(self, numbers: Int64s, reason: ForgetReason, found: Collected) -> None:
-        scored = self._table.rows["score_ms"][numbers] > 0
-        for number, published in zip(numbers.tolist(), scored.tolist(), strict=True):
+        rows = self._table.rows[numbers]
+        known = (rows["score_ms"] > 0) | (rows["stage"] > 0)
+        for number, published in zip(numbers.tolist(), known.tolist(), strict=True):
             subject = self._table.key_of(number)
             self._forget(subject, number)
-            found.forget(Forgotten(subject, reason, len(found.scores), published=published))
+            found.forget(found.forgotten_now(subject, reason, published=published))
 
     def _check_users(  # what a tick knows
         self,
@@ -354,7 +397,9 @@ class UserStore:
         checked = self._checker.check(subjects, rows, now_ms, scorer)
         self._table.rows[due] = rows
         self._table.touch(due)
-        marks = np.flatnonzero((now_ms - self._schedule.phase(due)) % self.settings.landmark_interval_ms == 0)
+        heard = rows["muted_until_ms"] <= now_ms
+        at_landmark = (now_ms - self._schedule.phase(due)) % self.settings.landmark_interval_ms == 0
+        marks = np.flatnonzero(at_landmark & heard)
         marked = [subjects[i] for i in marks.tolist()]
         self._labels.freeze(marked, self._schedule.hash[due[marks]], checked.features[marks], now_ms)
         found.scores += checked.scores

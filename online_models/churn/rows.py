@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from online_models import format_1
+from online_models.churn.quarantine import FIELDS as QUARANTINE_FIELDS
 from online_models.churn.settings import DAY_MS, UserSettings
 from online_models.clock import NEVER
 from online_models.events import (
@@ -52,7 +53,8 @@ def user_dtype(settings: UserSettings) -> np.dtype[np.void]:
 
     `anchor` is the stretch from which `decayed` is seen; gaps between sessions are summed in days.
     `alert_log` holds the latest alerts, newest first; `calmed` tells whether the risk has fallen since;
-    `held_ms` when an alert that is held back is looked at again.
+    `held_ms` when an alert that is held back is looked at again. `won_ms` is the latest return after a
+    horizon of silence; `stage` and `segment` are what was last published of the profile, 0 for nothing.
     """
     return np.dtype(
         [
@@ -85,9 +87,13 @@ def user_dtype(settings: UserSettings) -> np.dtype[np.void]:
             ("score_version", "<i4"),
             ("score_ms", "<i8"),
             ("alert_ms", "<i8"),
+            *QUARANTINE_FIELDS,
             ("alert_log", "<i8", (settings.alerts.frequency_cap,)),
             ("calmed", "?"),
             ("held_ms", "<i8"),
+            ("won_ms", "<i8"),
+            ("stage", "u1"),
+            ("segment", "u1"),
         ]
     )
 
@@ -170,6 +176,13 @@ def count_activity(rows: Rows, group: Int64s, kind: Int8s, time: Int64s, cut: Se
     weights = _weights(rows, group, time)
     columns = (cut.opens, np.ones(kind.size, np.bool_), _VIEWS[kind], kind == _CART, kind == _PURCHASE)
     _add_decayed(rows, group, [(number, mask, weights) for number, mask in enumerate(columns)])
+
+
+def note_returns(rows: Rows, group: Int64s, time: Int64s, cut: SessionCut, horizon_ms: int) -> None:
+    """Note who is back after a silence of a horizon; parameters as in `count_activity`."""
+    back = cut.opens & (cut.gap_ms >= horizon_ms)
+    if back.any():
+        _latest(rows, "won_ms", group[back], time[back])
 
 
 def count_purchases(rows: Rows, group: Int64s, kind: Int8s, time: Int64s, spend: Floats) -> None:

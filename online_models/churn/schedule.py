@@ -77,6 +77,10 @@ class Schedule:
         active = (last_ms > 0) & (last_ms > check - settings.horizon_ms) & self._checked[numbers]
         self._due[numbers] = np.where(active, check, last_seen_ms(rows) + settings.state_ttl_ms)
 
+    def customers(self, numbers: Int64s) -> Int64s:
+        """Return those of rows that are of customers, not of anonymous visitors, by hash."""
+        return self.by_hash(numbers[self._checked[numbers]])
+
     def drop(self, numbers: Int64s) -> None:
         """Let rows never be due."""
         self._due[numbers] = NEVER

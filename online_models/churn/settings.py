@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from online_models.churn.quarantine import QuarantineSettings
 from online_models.churn.quiet_hours import QuietHours
 from online_models.errors import InvalidParameterError
 from online_models.winback.settings import WinbackSettings
@@ -167,8 +168,14 @@ class UserSettings:
         Parameters of one feature.
     alerts
         When to alert.
+    quarantine
+        When a user's events are counted, but not learned from.
     winback
         What to do about alerted users.
+    daily_look
+        Whether every user's profile and the retention board are made at the end of each day.
+    risky
+        Probability of leaving from which on a profile says that a user is at risk.
 
     Raises
     ------
@@ -194,7 +201,10 @@ class UserSettings:
     dedupe_max_ids: int = 20_000_000
     bgnbd: BgNbdSettings = field(default_factory=BgNbdSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    quarantine: QuarantineSettings = field(default_factory=QuarantineSettings)
     winback: WinbackSettings = field(default_factory=WinbackSettings)
+    daily_look: bool = False
+    risky: float = 0.5
 
     def __post_init__(self) -> None:
         for name in ("horizon_ms", "check_interval_ms", "landmark_interval_ms", "hazard_step_ms", "tick_ms"):
@@ -210,6 +220,12 @@ class UserSettings:
             "dedupe_window_ms",
             f"at least allowed_lateness_ms ({self.allowed_lateness_ms})",
             self.dedupe_window_ms,
+        )
+        _require(
+            not self.daily_look or DAY_MS % self.tick_ms == 0,
+            "tick_ms",
+            "a part of a day where there is a daily look",
+            self.tick_ms,
         )
         _require(
             self.check_interval_ms % self.tick_ms == 0,

@@ -4,9 +4,14 @@ References
 ----------
 .. [1] Ludewig, Jannach, 2018. Evaluation of session-based recommendation algorithms (AR and SR).
 .. [2] Manku, Motwani, 2002. Approximate frequency counts over data streams (rows are cut in this spirit).
+.. [3] Ludewig, Mauro, Latifi, Jannach, 2021. Empirical analysis of session-based recommendation algorithms
+   (VSKNN and VSTAN).
+.. [4] Garg et al., 2019. Sequence and time aware neighborhood for session-based recommendations (STAN).
 """
 
+import math
 from abc import ABC, abstractmethod
+from collections import deque
 from heapq import nlargest
 from operator import itemgetter
 from typing import ClassVar, Final
@@ -24,7 +29,7 @@ class Baseline(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def rank(self, subject: str, session: list[int], k: int) -> list[int]:
+    def rank(self, subject: str, session: list[int], k: int, time_ms: int = 0) -> list[int]:
         """Return up to `k` item ids, best first.
 
         Parameters
@@ -35,10 +40,12 @@ class Baseline(ABC):
             Items touched so far in the session, oldest first.
         k
             Length of the list.
+        time_ms
+            Event time, epoch milliseconds.
         """
 
     @abstractmethod
-    def learn(self, subject: str, session: list[int], item: int) -> None:
+    def learn(self, subject: str, session: list[int], item: int, time_ms: int = 0) -> None:
         """Learn that `subject` touched `item` after the touches in `session`."""
 
 
@@ -86,11 +93,11 @@ class Popularity(Baseline):
         """Return the item's share of all touches."""
         return self._counts.get(item, 0) / self._total if self._total else 0.0
 
-    def rank(self, subject: str, session: list[int], k: int) -> list[int]:  # noqa: ARG002  # alike for everyone
+    def rank(self, subject: str, session: list[int], k: int, time_ms: int = 0) -> list[int]:  # noqa: ARG002  # alike for everyone
         """Return the `k` most popular items, at most `longest`."""
         return self._head[:k]
 
-    def learn(self, subject: str, session: list[int], item: int) -> None:  # noqa: ARG002  # only counts matter
+    def learn(self, subject: str, session: list[int], item: int, time_ms: int = 0) -> None:  # noqa: ARG002  # only counts matter
         """Count the touch and move the item up where it overtakes others."""
         counts, head = self._counts, self._head
         count = counts[item] = counts.get(item, 0) + 1
@@ -146,11 +153,11 @@ class AssociationRules(Baseline):
         self._reach = reach
         self._rows = _Rows()
 
-    def rank(self, subject: str, session: list[int], k: int) -> list[int]:  # noqa: ARG002  # the session decides
+    def rank(self, subject: str, session: list[int], k: int, time_ms: int = 0) -> list[int]:  # noqa: ARG002  # the session decides
         """Return the last item's most frequent companions."""
         return self._rows.best(session[-1], k) if session else []
 
-    def learn(self, subject: str, session: list[int], item: int) -> None:  # noqa: ARG002  # the session decides
+    def learn(self, subject: str, session: list[int], item: int, time_ms: int = 0) -> None:  # noqa: ARG002  # the session decides
         """Count the pair with every earlier touch within reach, both ways."""
         for earlier in session[-self._reach :]:
             self._rows.add(earlier, item, 1.0)
@@ -174,11 +181,11 @@ class SequentialRules(Baseline):
         self._reach = reach
         self._rows = _Rows()
 
-    def rank(self, subject: str, session: list[int], k: int) -> list[int]:  # noqa: ARG002  # the session decides
+    def rank(self, subject: str, session: list[int], k: int, time_ms: int = 0) -> list[int]:  # noqa: ARG002  # the session decides
         """Return what followed the last item."""
         return self._rows.best(session[-1], k) if session else []
 
-    def learn(self, subject: str, session: list[int], item: int) -> None:  # noqa: ARG002  # the session decides
+    def learn(self, subject: str, session: list[int], item: int, time_ms: int = 0) -> None:  # noqa: ARG002  # the session decides
         """Add one over the distance to every pair with an earlier touch within reach."""
         for step, earlier in enumerate(reversed(session[-self._reach :]), 1):
             self._rows.add(earlier, item, 1.0 / step)
@@ -201,12 +208,138 @@ class OwnHistory(Baseline):
     def __init__(self) -> None:
         self._touches: dict[str, dict[int, int]] = {}
 
-    def rank(self, subject: str, session: list[int], k: int) -> list[int]:  # noqa: ARG002  # all sessions count
+    def rank(self, subject: str, session: list[int], k: int, time_ms: int = 0) -> list[int]:  # noqa: ARG002  # all sessions count
         """Return the user's most touched items."""
         own = self._touches.get(subject, {})
         return [item for item, _ in nlargest(k, reversed(own.items()), key=_BY_WEIGHT)]
 
-    def learn(self, subject: str, session: list[int], item: int) -> None:  # noqa: ARG002  # all sessions count
+    def learn(self, subject: str, session: list[int], item: int, time_ms: int = 0) -> None:  # noqa: ARG002  # all sessions count
         """Count the touch and remember it as the latest."""
         own = self._touches.setdefault(subject, {})
         own[item] = own.pop(item, 0) + 1
+
+
+class _Session:
+    """Items of one session, oldest first, and the time of its latest touch."""
+
+    __slots__ = ("items", "last_ms")
+
+    def __init__(self) -> None:
+        self.items: list[int] = []
+        self.last_ms = 0
+
+
+class SessionNeighbours(Baseline):
+    """What came in the most similar of the latest sessions; other visitors' running ones count already.
+
+    Parameters
+    ----------
+    latest
+        Latest sessions with an item that are looked at.
+    neighbours
+        Most similar sessions that have a say.
+    idf
+        Weight of an item's rarity.
+    """
+
+    _REACH: ClassVar = 20
+
+    def __init__(self, latest: int = 1000, neighbours: int = 500, idf: float = 1.0) -> None:
+        if min(latest, neighbours) < 1:
+            raise InvalidParameterError(
+                f"latest and neighbours must be at least 1, got {latest}, {neighbours}"
+            )
+        self._latest, self._neighbours, self._idf = latest, neighbours, idf
+        self._sessions_with: dict[int, deque[_Session]] = {}
+        self._counts: dict[int, int] = {}
+        self._present: dict[str, _Session] = {}
+        self._sessions = 0
+
+    def rank(self, subject: str, session: list[int], k: int, time_ms: int = 0) -> list[int]:
+        """Return the items of the nearest sessions by similarity, place and rarity."""
+        own, places = self._present.get(subject), self._places(session)
+        similar: dict[_Session, float] = {}
+        for item, place in places.items():
+            weight = self._place_weight(place, len(session))
+            for other in self._sessions_with.get(item, ()):
+                if other is not own:
+                    similar[other] = similar.get(other, 0.0) + weight
+        weighed = {other: self._similarity(weight, other, time_ms) for other, weight in similar.items()}
+        scores: dict[int, float] = {}
+        for other, weight in nlargest(self._neighbours, weighed.items(), key=_BY_WEIGHT):
+            self._vote(scores, other, weight, places, len(session))
+        return [item for item, _ in nlargest(k, scores.items(), key=_BY_WEIGHT)]
+
+    def learn(self, subject: str, session: list[int], item: int, time_ms: int = 0) -> None:
+        """Let the subject's session grow; a touch without earlier ones opens it."""
+        present = self._present.get(subject)
+        if not session or present is None:
+            present = self._present[subject] = _Session()
+            self._sessions += 1
+        present.last_ms = max(present.last_ms, time_ms)
+        if item not in present.items:
+            self._counts[item] = self._counts.get(item, 0) + 1
+            self._sessions_with.setdefault(item, deque(maxlen=self._latest)).append(present)
+        present.items.append(item)
+
+    def _places(self, session: list[int]) -> dict[int, int]:
+        """Return the latest place of each of the newest items, from 1."""
+        begin = max(len(session) - self._REACH, 0)
+        return {item: begin + n for n, item in enumerate(session[begin:], 1)}
+
+    def _vote(
+        self, scores: dict[int, float], other: _Session, weight: float, places: dict[int, int], length: int
+    ) -> None:
+        match, place = max(
+            ((n, places[item]) for n, item in enumerate(other.items) if item in places), key=itemgetter(1)
+        )
+        for n, item in enumerate(other.items):
+            rarity = 1.0 + self._idf * math.log(self._sessions / self._counts[item])
+            gain = weight * rarity * self._vote_weight(place, length, abs(n - match))
+            scores[item] = scores.get(item, 0.0) + gain
+
+    @abstractmethod
+    def _place_weight(self, place: int, length: int) -> float:
+        """Return what a shared item counts by its place in the present session."""
+
+    @abstractmethod
+    def _similarity(self, shared: float, other: _Session, time_ms: int) -> float:
+        """Return the similarity of a session, given the weights of the shared items."""
+
+    @abstractmethod
+    def _vote_weight(self, place: int, length: int, distance: int) -> float:
+        """Return what an item counts, so far from the shared item whose place is the latest."""
+
+
+class Vsknn(SessionNeighbours):
+    """VSKNN [3]_: shared items count by place over length, a session by its length; items by step and idf."""
+
+    name = "VSKNN"
+
+    def _place_weight(self, place: int, length: int) -> float:
+        return place / length
+
+    def _similarity(self, shared: float, other: _Session, time_ms: int) -> float:  # noqa: ARG002  # ageless
+        return shared / len(other.items)
+
+    def _vote_weight(self, place: int, length: int, distance: int) -> float:  # noqa: ARG002  # by step only
+        return max(1.0 - 0.1 * (length - place), 0.0)
+
+
+class Vstan(SessionNeighbours):
+    """VSTAN [3]_, [4]_: cosine of items weighted by place, fading with age, distance to the match, step."""
+
+    name = "VSTAN"
+    _PLACES: ClassVar = 1.02
+    _AGE_MS: ClassVar = 5 * 86_400_000
+    _DISTANCE: ClassVar = 2.05
+
+    def _place_weight(self, place: int, length: int) -> float:
+        return math.exp((place - length) / self._PLACES)
+
+    def _similarity(self, shared: float, other: _Session, time_ms: int) -> float:
+        age = max(time_ms - other.last_ms, 0)
+        return shared / math.sqrt(len(other.items)) * math.exp(-age / self._AGE_MS)
+
+    def _vote_weight(self, place: int, length: int, distance: int) -> float:
+        return math.exp((place - length) / self._PLACES - distance / self._DISTANCE)

@@ -10,7 +10,7 @@ References
 .. [2] Ludewig, Jannach, 2018. Evaluation of session-based recommendation algorithms.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
@@ -25,6 +25,8 @@ from online_models.evaluation.baselines import (
     OwnHistory,
     Popularity,
     SequentialRules,
+    Vsknn,
+    Vstan,
 )
 from online_models.evaluation.bootstrap import Draws, Interval, interval_of_means
 from online_models.evaluation.cases import SessionFollower, Touch, shuffle_items
@@ -40,6 +42,7 @@ from online_models.events import EventBatch, Floats, Int64s, UInt64s, hash_id
 
 MODEL: Final = "keepstream"
 _BUFFERED: Final = 1024
+_LARGEST_BASKET: Final = 200
 
 
 class Followed(Protocol):
@@ -81,6 +84,8 @@ class RecommendationTrialSettings:
         Earlier touches in the session that a case needs at least.
     freeze
         Whether nothing is learned from tested events.
+    baskets
+        Whether a case is a basket, half of which is given and the rest to be found: a hit is any item of it.
     session_gap_ms
         Silence that ends a session without an id, milliseconds.
     draws
@@ -95,6 +100,7 @@ class RecommendationTrialSettings:
     k: int = 20
     min_history: int = 1
     freeze: bool = False
+    baskets: bool = False
     session_gap_ms: int = 1_800_000
     draws: Draws = field(default_factory=Draws)
 
@@ -146,9 +152,10 @@ class RecommendationTrial:
         self.settings = settings
         self._model = model
         self._sessions = SessionFollower(settings.session_gap_ms)
-        self._popular = Popularity(settings.k)
+        # What a basket holds already is taken out of longer lists.
+        self._popular = Popularity(settings.k + (_LARGEST_BASKET if settings.baskets else 0))
         self._own = OwnHistory()
-        self._learners: list[Baseline] = [AssociationRules(), SequentialRules()]
+        self._learners: list[Baseline] = [AssociationRules(), SequentialRules(), Vsknn(), Vstan()]
         self._baselines: list[Baseline] = [self._popular, *self._learners, self._own]
         self._categories: dict[int, int] = {}
         self._ledger = {name: _Ledger(settings) for name in self.names}
@@ -208,32 +215,44 @@ class RecommendationTrial:
         """Predict the touches of one event, each from those before it, then let the baselines learn them."""
         seen: list[tuple[Touch, list[int]]] = []
         for touch in touches:
-            if touch.length >= self.settings.min_history:
-                self._waiting.append(self._predict(touch, followed))
+            if not self.settings.baskets and touch.length >= self.settings.min_history:
+                self._waiting.append(self._predict([touch], followed))
             seen.append((touch, touch.earlier[:]))
+        if self.settings.baskets and len(seen) > 1:
+            half = (len(seen) + 1) // 2
+            self._waiting.append(self._predict([touch for touch, _ in seen[half:]], followed))
         for touch, earlier in seen:
             self._own.learn(touch.subject, earlier, touch.item)
             if not self.settings.freeze:
-                self._teach_items(touch.subject, earlier, touch.item)
+                self._teach_items(touch, earlier)
 
-    def _predict(self, touch: Touch, followed: Followed) -> "_Case":
-        k = self.settings.k
+    def _predict(self, wanted: Sequence[Touch], followed: Followed) -> "_Case":
+        """Let everyone foretell the touches of one event that come after its first ones."""
+        touch, k = wanted[0], self.settings.k
+        earlier = touch.earlier[: touch.length]
+        # What a basket holds already cannot be found in it any more.
+        given = set(earlier[touch.length - touch.place :]) if self.settings.baskets else set()
+        length = k + len(given)
         context = followed.context_at(touch.event, touch.place)
-        lists = [self._model.rank(followed, context, k) if context >= 0 else np.zeros(k, np.uint64)]
-        for baseline in self._baselines:
-            ranked = baseline.rank(touch.subject, touch.earlier, k)
-            lists.append(np.array(ranked + [0] * (k - len(ranked)), dtype=np.uint64))
-        seen = self._popular.count(touch.item) > 0
-        return _Case(touch.session, touch.item, touch.item in touch.earlier, seen, lists)
+        ranked = self._model.rank(followed, context, length).tolist() if context >= 0 else []
+        rankings = [[item for item in ranked if item]]
+        rankings += [b.rank(touch.subject, earlier, length, touch.time_ms) for b in self._baselines]
+        return _Case(
+            touch.session,
+            [one.item for one in wanted],
+            all(one.item in earlier for one in wanted),
+            any(self._popular.count(one.item) > 0 for one in wanted),
+            [_listed(ranking, given, k) for ranking in rankings],
+        )
 
     def _teach(self, touch: Touch) -> None:
         self._own.learn(touch.subject, touch.earlier, touch.item)
-        self._teach_items(touch.subject, touch.earlier, touch.item)
+        self._teach_items(touch, touch.earlier)
 
-    def _teach_items(self, subject: str, earlier: list[int], item: int) -> None:
-        self._popular.learn(subject, earlier, item)
+    def _teach_items(self, touch: Touch, earlier: list[int]) -> None:
+        self._popular.learn(touch.subject, earlier, touch.item)
         for baseline in self._learners:
-            baseline.learn(subject, earlier, item)
+            baseline.learn(touch.subject, earlier, touch.item, touch.time_ms)
 
     def _note_categories(self, events: EventBatch) -> None:
         for item, category in zip(events.item_hash.tolist(), events.category, strict=True):
@@ -244,7 +263,10 @@ class RecommendationTrial:
         cases, self._waiting = self._waiting, []
         if not cases:
             return
-        targets = np.array([case.target for case in cases], dtype=np.uint64)
+        width = max(len(case.targets) for case in cases)
+        # Rows are filled up with a target that is there already.
+        padded = [case.targets + case.targets[:1] * (width - len(case.targets)) for case in cases]
+        targets = np.array(padded, dtype=np.uint64)
         repeats = np.array([case.repeat for case in cases])
         self._counts["cases"] += len(cases)
         self._counts["new_cases"] += int(np.count_nonzero(~repeats))
@@ -252,7 +274,7 @@ class RecommendationTrial:
         self._case_sessions += [case.session for case in cases]
         for place, ledger in enumerate(self._ledger.values()):
             lists = np.stack([case.lists[place] for case in cases])
-            ledger.update(ranks_of(targets, lists), repeats, lists, *self._described(lists))
+            ledger.update(_best_ranks(targets, lists), repeats, lists, *self._described(lists))
 
     def _described(self, lists: UInt64s) -> tuple[Floats, UInt64s]:
         flat = lists.ravel().tolist()
@@ -275,10 +297,22 @@ class RecommendationTrial:
 @dataclass(frozen=True, slots=True)
 class _Case:
     session: int
-    target: int
+    targets: list[int]
     repeat: bool
     seen: bool
     lists: list[UInt64s]
+
+
+def _listed(ranking: Sequence[int], given: set[int], k: int) -> UInt64s:
+    kept = [item for item in ranking if item not in given][:k]
+    return np.array(kept + [0] * (k - len(kept)), dtype=np.uint64)
+
+
+def _best_ranks(targets: UInt64s, lists: UInt64s) -> Int64s:
+    """Return where the first of each case's targets (n, t) stands in its list, -1 without any."""
+    ranks = np.stack([ranks_of(column, lists) for column in targets.T])
+    best = np.where(ranks < 0, lists.shape[1], ranks).min(axis=0)
+    return np.where(best < lists.shape[1], best, -1)
 
 
 class _Ledger:

@@ -59,18 +59,24 @@ def gather(
         Present event time, epoch milliseconds; weights and popularity are decayed to it.
     """
     touched = source.rows_of(histories.items[:, : settings.positions])
-    found = collect(settings, touched, histories, source, now_ms)
+    own = source.rows_of(histories.own.items)
+    found = collect(settings, touched, own, source, now_ms)
     popularity = np.maximum(source.heat(found.row)[0] - now_ms / source.settings.half_life_ms, LEAST_HEAT)
     found = found._replace(score=found.score * np.exp2(-settings.partner_power * popularity))
-    promise = _promise(found, popularity, touched, histories, source)
+    promise = _promise(found, popularity, touched, own, histories, source)
     kept, rank, start = _best(found.user, promise, len(histories), settings.kept)
     found = found.take(kept)
-    features = describe(found, rank, touched, histories, source, now_ms)
+    features = describe(found, rank, touched, own, histories, source, now_ms)
     return Candidates(start, found.user, found.row, features)
 
 
-def _promise(
-    found: Evidence, popularity: Floats, touched: Int64s, histories: Histories, source: NeighbourSource
+def _promise(  # noqa: PLR0917  # columns
+    found: Evidence,
+    popularity: Floats,
+    touched: Int64s,
+    own: Int64s,
+    histories: Histories,
+    source: NeighbourSource,
 ) -> Floats:
     """Return (c,) a simple score: pair weights, then what was touched before, then what is popular."""
     promise = np.log1p(100.0 * found.score) + _FAR_SHARE * np.log1p(100.0 * found.two_steps)
@@ -79,10 +85,9 @@ def _promise(
     user, position = np.nonzero(touched >= 0)
     near = np.searchsorted(key, user * size + touched[user, position])
     np.add.at(promise, near, 3.0 / (position + 1))
-    rows = source.rows_of(histories.own.items)
-    user, slot = np.nonzero(rows >= 0)
-    own = np.searchsorted(key, user * size + rows[user, slot])
-    promise[own] += _OWN_SHARE * np.log1p(histories.own.counts[user, slot])
+    user, slot = np.nonzero(own >= 0)
+    at = np.searchsorted(key, user * size + own[user, slot])
+    promise[at] += _OWN_SHARE * np.log1p(histories.own.counts[user, slot])
     return np.asarray(promise + 1e-4 * popularity)
 
 

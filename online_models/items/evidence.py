@@ -11,7 +11,6 @@ import numpy as np
 
 from online_models.errors import InvalidParameterError
 from online_models.events import Floats, Int64s
-from online_models.items.histories import Histories
 from online_models.items.slots import BACKWARD, FORWARD, LAG1
 from online_models.items.source import Neighbourhood, NeighbourSource
 
@@ -19,7 +18,7 @@ LEAST_HEAT: Final = -20.0
 _NO_SOURCE: Final = 64
 """Sources below it are positions of touches; this one and the next bring candidates without weight."""
 _TWO_STEPS: Final = 65
-_SOURCES: Final = 66
+_SOURCE_BITS: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +153,7 @@ def weighted_neighbours(
 
 
 def collect(
-    settings: CandidateSettings, touched: Int64s, histories: Histories, source: NeighbourSource, now_ms: int
+    settings: CandidateSettings, touched: Int64s, own: Int64s, source: NeighbourSource, now_ms: int
 ) -> Evidence:
     """Return everything that speaks for anything, candidates for which nothing speaks included.
 
@@ -164,8 +163,8 @@ def collect(
         Sources and normalisation.
     touched
         (n, r) rows of the newest touches, newest first, -1 where unknown.
-    histories
-        The n users.
+    own
+        (n, k) rows of what the users touched in any session, -1 where unknown.
     source
         Where partners and popularity are read.
     now_ms
@@ -175,14 +174,15 @@ def collect(
     size = max(source.size, 1)
     known = near.partners >= 0
     far, far_share = _two_steps(settings, near, source, now_ms)
-    offered = _offered(settings, touched, histories, source)
-    entry_of = (near.partners + (near.user * size)[:, None]) * _SOURCES + near.position[:, None]
-    keys = np.concatenate((entry_of[known], far * _SOURCES + _TWO_STEPS, offered * _SOURCES + _NO_SOURCE))
+    offered = _offered(settings, touched, own, source)
+    entry_of = (near.partners + (near.user * size)[:, None] << _SOURCE_BITS) + near.position[:, None]
+    others = (far << _SOURCE_BITS) + _TWO_STEPS, (offered << _SOURCE_BITS) + _NO_SOURCE
+    keys = np.concatenate((entry_of[known], *others))
     weights = near.weights[known]
     scale = np.broadcast_to(near.share_scale[:, None], known.shape)[known]
     order = np.argsort(keys)
     ordered = keys[order]
-    candidate, code = np.divmod(ordered, _SOURCES)
+    candidate, code = ordered >> _SOURCE_BITS, ordered & ((1 << _SOURCE_BITS) - 1)
     first = np.ones(order.size, np.bool_)
     np.not_equal(candidate[1:], candidate[:-1], out=first[1:])
     at = np.cumsum(first) - 1
@@ -209,13 +209,11 @@ def collect(
     )
 
 
-def _offered(
-    settings: CandidateSettings, touched: Int64s, histories: Histories, source: NeighbourSource
-) -> Int64s:
+def _offered(settings: CandidateSettings, touched: Int64s, own: Int64s, source: NeighbourSource) -> Int64s:
     """Return keys (user times size plus row) of what is offered without pair weights, each once."""
     size = max(source.size, 1)
     everyone = np.arange(len(touched))[:, None] * size
-    offers = [np.broadcast_to(touched, touched.shape), source.rows_of(histories.own.items)]
+    offers = [touched, own]
     if touched.shape[1]:
         offers.append(source.of_same_category(touched[:, 0]))
     keys = [(everyone + rows)[rows >= 0] for rows in offers]
@@ -248,7 +246,7 @@ def _strongest(partners: Int64s, weights: Floats, count: int) -> tuple[Int64s, F
     """Return the `count` partners with most weight in both directions, and that weight."""
     both = np.where(partners >= 0, weights[:, :, FORWARD] + weights[:, :, BACKWARD], -1.0)
     if partners.shape[1] > count:
-        best = np.argsort(-both, axis=1, kind="stable")[:, :count]
+        best = np.argpartition(-both, count - 1, axis=1)[:, :count]
         partners, both = np.take_along_axis(partners, best, 1), np.take_along_axis(both, best, 1)
     return partners, both
 

@@ -7,6 +7,7 @@ import numpy as np
 from online_models.events import Floats, Int64s
 from online_models.items.evidence import LEAST_HEAT, Evidence
 from online_models.items.histories import Histories
+from online_models.items.own_items import OwnItems
 from online_models.items.pairs import Floats32
 from online_models.items.source import NeighbourSource
 
@@ -77,7 +78,13 @@ _PERCENT: Final = 100.0
 
 
 def describe(  # noqa: PLR0917  # columns
-    found: Evidence, rank: Int64s, touched: Int64s, histories: Histories, source: NeighbourSource, now_ms: int
+    found: Evidence,
+    rank: Int64s,
+    touched: Int64s,
+    own: Int64s,
+    histories: Histories,
+    source: NeighbourSource,
+    now_ms: int,
 ) -> Floats32:
     """Return (c, f) features of candidates.
 
@@ -89,6 +96,8 @@ def describe(  # noqa: PLR0917  # columns
         (c,) place among the user's candidates, from 0.
     touched
         (n, r) rows of the newest touches, newest first, -1 where unknown.
+    own
+        (n, k) rows of what the users touched in any session, -1 where unknown.
     histories, source, now_ms
         The n users, where rows belong, and present event time in epoch milliseconds.
     """
@@ -103,7 +112,7 @@ def describe(  # noqa: PLR0917  # columns
     if touched.shape[1]:
         _add_session(table, found, touched, histories)
         _add_last(table, found, touched[:, 0], source, now_ms)
-    _add_own(table, found, histories, source)
+    _add_own(table, found, own, histories.own, source)
     _add_popularity(table, found, source, now_ms)
     lag1 = _percent(found.lag1)
     table[:, COLUMN["reload_share"]] = lag1 * table[:, COLUMN["is_last"]]
@@ -126,11 +135,9 @@ def _add_session(table: Floats32, found: Evidence, touched: Int64s, histories: H
     table[:, COLUMN["is_second"]] = (count > 0) & (newest == 1)
 
 
-def _add_own(table: Floats32, found: Evidence, histories: Histories, source: NeighbourSource) -> None:
-    own = histories.own
+def _add_own(table: Floats32, found: Evidence, rows: Int64s, own: OwnItems, source: NeighbourSource) -> None:
     if not own.items.size:
         return
-    rows = source.rows_of(own.items)
     user, slot = np.nonzero(rows >= 0)
     key = found.user * max(source.size, 1) + found.row
     order = np.argsort(key)

@@ -17,6 +17,8 @@ CONTEXT_NAMES: Final = (
     "spend",
     "cart_left",
     "unhappy",
+    "gap",
+    "order_value",
 )
 """Every one lies between 0 and 1, so that no unit outweighs another."""
 
@@ -45,7 +47,10 @@ def contexts(rows: Rows, probability: Floats, expected_spend: Floats, now_ms: in
     x[:, 4] = _squash(rows["event_counts"][:, KIND["purchase"]], 3)
     x[:, 5] = _squash(expected_spend, 50)
     x[:, 6] = rows["cart_items"] > 0
-    x[:, 7] = (rows["ratings"] > 0) & (rows["rating_last"] <= 2)
+    counts = rows["event_counts"]
+    x[:, 7] = ((rows["ratings"] > 0) & (rows["rating_last"] <= 2)) | (counts[:, KIND["support_message"]] > 0)
+    x[:, 8] = _squash(rows["gaps"][:, 0] / np.maximum(rows["sessions"].astype(np.float64) - 1, 1), 7)
+    x[:, 9] = _squash(rows["spend"] / np.maximum(counts[:, KIND["purchase"]], 1), 50)
     # As they are logged: the model learns from exactly what it decided by.
     return np.asarray(x.astype(np.float32), dtype=np.float64)
 

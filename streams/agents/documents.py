@@ -195,7 +195,7 @@ def ranker_snapshot(published: PublishedRanker) -> ModelSnapshot:
             event_time=published.latest_ms,
             examples=published.sets,
             format=SNAPSHOT_VERSION,
-            state={"ranker": published.ranker.to_snapshot(), "card": dict(published.card)},
+            state={"ranker": published.ranker.to_snapshot() | {"ready": True, "card": dict(published.card)}},
         )
     )
 

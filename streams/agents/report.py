@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from online_models.value.retention import RetentionBoard
 from online_models.winback.uplift import Uplift
 
 
@@ -10,6 +11,9 @@ class Report:
 
     def events(self, accepted: int, duplicates: int, rejects: Mapping[str, int]) -> None:
         """Handle events judged; `rejects` by reason."""
+
+    def muted(self, reason: str, count: int) -> None:
+        """Handle accepted events that are not learned from, by reason."""
 
     def outputs(self, topic: str, count: int) -> None:
         """Handle records handed to the next transaction."""
@@ -28,6 +32,9 @@ class Report:
 
     def uplift(self, action: str, uplift: Uplift) -> None:
         """Handle what an action has come to so far."""
+
+    def board(self, partition: int, board: RetentionBoard) -> None:
+        """Handle the retention board of a partition at the end of a day."""
 
     def lists(self, count: int) -> None:
         """Handle recommendation lists published."""

@@ -21,7 +21,7 @@ from online_models.items.recommender import Lists, Recommender
 from online_models.winback.outcomes import OutcomeBatch
 from online_models.winback.settings import NONE
 from streams import encode
-from streams.agents import documents, interventions
+from streams.agents import customers, documents, interventions
 from streams.agents.broadcast import Broadcast
 from streams.agents.report import Report
 from streams.decode import Decoder
@@ -43,6 +43,8 @@ class UsersTopics(NamedTuple):
     scores: str
     alerts: str
     interventions: str
+    profiles: str
+    retention: str
     recommendations: str
 
 
@@ -106,6 +108,8 @@ class UsersHandler:
             effects.duplicates.size,
             Counter(reject.reason for _, reject in rejects),
         )
+        for reason, count in effects.muted.items():
+            self._report.muted(reason, count)
         if self.store.clock.now_ms > 0:
             self._report.event_time(self._partition, self.store.clock.now_ms)
         self._report_sizes()
@@ -209,6 +213,26 @@ class UsersHandler:
             *self._scores(effects, origin),
             *self._keyed(self._topics.alerts, alerts),
             *self._interventions(effects, offset),
+            *self._value(effects, offset),
+        ]
+
+    def _value(self, effects: UserEffects, offset: int) -> list[Output]:
+        """Return tombstones of forgotten customers, profiles from after that, and the boards."""
+        origin = Origin("users", "value", self._topics.events, self._partition, max(offset, 0))
+        gone_before = {one.subject: one.profiles_before for one in effects.forgotten}
+        profiles = [
+            profile
+            for place, profile in enumerate(effects.profiles)
+            if place >= gone_before.get(profile.subject, 0)
+        ]
+        published = {one.subject: None for one in effects.forgotten if one.published}
+        boards = customers.boards(effects.boards, origin, self.store.settings.horizon_ms)
+        if effects.boards:
+            self._report.board(self._partition, effects.boards[-1])
+        return [
+            *(Output(self._topics.profiles, self._partition, s.encode(), None) for s in published),
+            *self._keyed(self._topics.profiles, encode.encode_profiles(customers.profiles(profiles, origin))),
+            *self._keyed(self._topics.retention, encode.encode_boards(boards)),
         ]
 
     def _interventions(self, effects: UserEffects, offset: int) -> list[Output]:

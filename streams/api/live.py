@@ -1,6 +1,7 @@
 """What all workers are doing right now, as one sample: the sum of what each says of itself."""
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -11,11 +12,12 @@ from typing import Final
 import aiohttp
 import msgspec
 
+from online_models.winback.uplift import HOLDOUT
 from streams.announce import Directory
 from streams.api.owners import fetch
 from streams.api.worker import ApiWorker, Local, sources
 from streams.metrics import Held, Metrics, table
-from streams.schemas import Counters, LiveSample, WorkerAnnouncement
+from streams.schemas import ActionWorth, Counters, LiveSample, WorkerAnnouncement
 
 PATH: Final = "/v1/live"
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=1.0)
@@ -69,6 +71,7 @@ class Live:
             items=rows["items"],
             clock=now_ms - int(min(lags) * 1000) if lags else None,
             lists={labels[0]: value for labels, value in metrics.values(table.RECOMMENDATION_QUALITY)},
+            winback=_winback(metrics),
         )
 
     async def shop(self) -> LiveSample:
@@ -142,11 +145,41 @@ def together(samples: Sequence[LiveSample]) -> LiveSample:
         items=sum(sample.items for sample in samples),
         clock=max(clocks, default=None),
         lists=_mean(samples),
+        winback=next((sample.winback for sample in samples if sample.winback), []),  # the trainer's
     )
 
 
 def _sum(parts: Sequence[dict[str, int]]) -> dict[str, int]:
     return {name: sum(part.get(name, 0) for part in parts) for name in {key for p in parts for key in p}}
+
+
+def _winback(metrics: Metrics) -> list[ActionWorth]:
+    cases, rates, spends = (
+        {labels[0]: value for labels, value in metrics.values(metric)}
+        for metric in (table.WINBACK_OUTCOMES, table.WINBACK_RATE, table.WINBACK_SPEND)
+    )
+    bounds = {
+        labels: _finite(value)
+        for labels, value in metrics.values(table.WINBACK_UPLIFT)
+        if labels[0] != HOLDOUT  # it is what the others are compared with
+    }
+    return [
+        ActionWorth(
+            action,
+            int(count),
+            rates[action],
+            uplift=bounds.get((action, "value")),
+            low=bounds.get((action, "low")),
+            high=bounds.get((action, "high")),
+            spend=None if action == HOLDOUT else _finite(spends[action]),
+        )
+        for action, count in sorted(cases.items())
+        if math.isfinite(rates[action])
+    ]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _mean(samples: Sequence[LiveSample]) -> dict[str, float]:

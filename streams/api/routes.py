@@ -141,7 +141,9 @@ class Routes:
 
 def model_card(snapshot: ModelSnapshot, newest_version: str) -> ModelCard:
     """Return what a model is, in numbers that people can read, and which version was published last."""
-    scorer = snapshot.state.get("scorer", {})
+    scorer = snapshot.state.get("scorer") or snapshot.state.get("ranker", {})
+    # A ranker has a hidden layer besides: these are its linear weights.
+    weights = scorer.get("weights") or scorer.get("layers", {}).get("direct", ())
     return ModelCard(
         model=snapshot.model,
         model_version=snapshot.model_version,
@@ -152,7 +154,7 @@ def model_card(snapshot: ModelSnapshot, newest_version: str) -> ModelCard:
         threshold=scorer.get("threshold"),
         metrics=scorer.get("card", {}),
         bias=scorer.get("bias"),
-        weights=dict(zip(scorer.get("features", ()), scorer.get("weights", ()), strict=True)),
+        weights=dict(zip(scorer.get("features", ()), weights, strict=True)),
     )
 
 

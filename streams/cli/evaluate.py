@@ -59,6 +59,9 @@ def recommendations(
         typer.Option("--test-events", metavar="FILE", help="Judge on these files, after all of --events."),
     ] = None,
     freeze: Annotated[bool, typer.Option("--freeze", help="Learn nothing from what is judged.")] = False,
+    baskets: Annotated[
+        bool, typer.Option("--baskets", help="Half of each event's items is given, any of the rest is a hit.")
+    ] = False,
     min_history: Annotated[int, typer.Option(min=0, help="Earlier touches in the session of a case.")] = 1,
     k: Annotated[int, typer.Option("-k", min=1, max=200, help="Length of the lists.")] = 20,
     layout: Layout = None,
@@ -89,6 +92,7 @@ def recommendations(
         k=k,
         min_history=min_history,
         freeze=freeze,
+        baskets=baskets,
         session_gap_ms=milliseconds(loaded.events.session_gap),
     )
     started = time.monotonic()

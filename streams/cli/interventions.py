@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from online_models.winback.off_policy import Estimate
     from online_models.winback.uplift import Uplift
     from streams.settings import Settings
+    from streams.sources.simulator.closed_loop import LoopReport
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -102,6 +103,52 @@ def evaluate(
         _show_values(found, control, len(log))
 
 
+@app.command("simulate")
+def simulate(
+    *,
+    days: Annotated[int, typer.Option(min=30, help="Length.")] = 120,
+    users: Annotated[int, typer.Option(min=50, help="Registered users at the start.")] = 1_000,
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal runs.")] = 1,
+    horizon: Annotated[str, typer.Option(metavar="DURATION", help="Silence that counts as churn.")] = "14d",
+    budget: Annotated[float, typer.Option(min=1, help="Alerts a day at most.")] = 20,
+    holdout: Annotated[float, typer.Option(min=0.01, max=0.9, help="Share that is never treated.")] = 0.2,
+    json_: Json = False,
+    config: Config = None,
+) -> None:
+    """Run win-back in a simulated shop, where every true effect is known, and compare.
+
+    Its users respond to coupon, push and service_call, each kind of user to another; decisions change what
+    they do next. Nothing is sent. For example:
+
+      keepstream interventions simulate --users 500 --days 90
+    """
+    from online_models.pipeline import Pipeline
+    from streams.settings import load
+    from streams.sources.simulator import ShopConfig
+    from streams.sources.simulator.closed_loop import ClosedLoop, as_document
+    from streams.store_settings import pipeline_settings
+
+    settings = load(
+        config,
+        horizon=horizon,
+        alert_budget=budget,
+        alert_cap=16,
+        winback_holdout=holdout,
+        winback_actions=("coupon:2", "push", "service_call:4"),
+        daily_look=False,
+    )
+    shop = ShopConfig(seed=seed, users=users, items=300, days=days, visitors_per_day=0)
+    loop = ClosedLoop(shop, Pipeline(pipeline_settings(settings)))
+    for day, made in enumerate(loop.days(), start=1):
+        if day % 10 == 0:
+            typer.echo(f"day {day} of {days}, {made:,} decisions", err=True)
+    found = loop.report()
+    if json_:
+        print(json.dumps(_plain(as_document(found)), indent=2))
+    else:
+        _show_loop(found)
+
+
 def read_uplift(settings: "Settings") -> "dict[str, Uplift]":
     """Return what every action came to, from all outcomes that the topic holds now."""
     from online_models.winback.uplift import UpliftBook
@@ -136,6 +183,22 @@ def _show_uplift(found: "Mapping[str, Uplift]") -> None:
         )  # NaN
         spend = "" if math.isnan(one.spend_uplift) else f"{one.spend_uplift:+.2f}"
         print(f"{name:14} {one.cases:7,} {one.rate:12.1%} {uplift:>26} {spend:>9} {one.cost:7.2f}")
+
+
+def _show_loop(found: "LoopReport") -> None:
+    print(f"{found.decisions:,} decisions")
+    _show_uplift(found.estimated)
+    truth = ", ".join(f"{name} {uplift:+.1%}" for name, uplift in found.true_uplift.items())
+    print(f"true uplift: {truth}")
+    ahead = found.ahead
+    print(
+        f"reward per decision {found.reward:.4f}, of uniform choice {found.uniform:.4f}, of the best "
+        f"{found.best:.4f}; ahead of uniform by {ahead.difference:+.4f} [{ahead.low:+.4f}, {ahead.high:+.4f}]"
+    )
+    print(
+        f"extra returns per treatment at equal budget: {found.by_effect:.3f} by estimated effect, "
+        f"{found.by_risk:.3f} by risk"
+    )
 
 
 def _show_values(found: "Mapping[str, PolicyValue]", control: str, cases: int) -> None:

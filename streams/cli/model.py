@@ -1,7 +1,7 @@
-"""`keepstream model`: list and show the versions of the churn model, go back to one, and forward again."""
+"""`keepstream model`: list and show the versions of a model, go back to one, and forward again."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -19,17 +19,28 @@ _COLUMNS = {
     "churn_calibration_error": "calibration",
 }
 
+_RANKER_COLUMNS = {
+    "hit_rate": "HR@20",
+    "mrr": "MRR@20",
+    "base_hit_rate": "fixed HR",
+    "base_mrr": "fixed MRR",
+}
+Model = Annotated[
+    Literal["churn", "ranker"], typer.Option("--model", help="What scores users, or what orders lists.")
+]
+
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     add_completion=False,
-    help="List, show and roll back the churn model.",
+    help="List, show and roll back the churn model and the ranker.",
 )
 
 
 @app.command("list")
 def list_(
     *,
+    model: Model = "churn",
     json_: Json = False,
     config: Config = None,
     bootstrap_servers: BootstrapServers = None,
@@ -45,12 +56,12 @@ def list_(
 
       keepstream model list --json | jq '.[] | select(.used)'
     """
-    history = _history(config, bootstrap_servers, topic_prefix)
+    history = _history(model, config, bootstrap_servers, topic_prefix)
     rows = [_row(snapshot, history) for snapshot in history.snapshots]
     if json_:
         print(json.dumps(rows, indent=2))
         return
-    _print_table(rows)
+    _print_table(rows, _COLUMNS if model == "churn" else _RANKER_COLUMNS)
     if history.pin:
         from streams.cli.tail_lines import clock, printable
 
@@ -65,6 +76,7 @@ def show(
         str | None, typer.Argument(metavar="[VERSION]", help="Such as churn-12; else the one in use.")
     ] = None,
     *,
+    model: Model = "churn",
     json_: Json = False,
     config: Config = None,
     bootstrap_servers: BootstrapServers = None,
@@ -80,7 +92,7 @@ def show(
     """
     from streams.api.routes import model_card
 
-    history = _history(config, bootstrap_servers, topic_prefix)
+    history = _history(model, config, bootstrap_servers, topic_prefix)
     newest = history.newest.model_version if history.newest else ""
     import msgspec
 
@@ -95,6 +107,7 @@ def show(
 def rollback(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="Such as churn-12; see `model list`.")],
     *,
+    model: Model = "churn",
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept beside the pin.")] = "",
     config: Config = None,
     bootstrap_servers: BootstrapServers = None,
@@ -108,7 +121,7 @@ def rollback(
 
       keepstream model rollback churn-12 --reason "a broken tracker on 1 March"
     """
-    history = _history(config, bootstrap_servers, topic_prefix)
+    history = _history(model, config, bootstrap_servers, topic_prefix)
     snapshot = history.roll_back(version, reason)
     newest = history.newest.model_version if history.newest else "none"
     print(f"every worker scores with {snapshot.model_version} from now on; the newest is {newest}")
@@ -118,6 +131,7 @@ def rollback(
 @app.command()
 def resume(
     *,
+    model: Model = "churn",
     config: Config = None,
     bootstrap_servers: BootstrapServers = None,
     topic_prefix: TopicPrefix = None,
@@ -128,7 +142,7 @@ def resume(
 
       keepstream model resume
     """
-    history = _history(config, bootstrap_servers, topic_prefix)
+    history = _history(model, config, bootstrap_servers, topic_prefix)
     newest = history.newest.model_version if history.newest else "none"
     if history.pin is None:
         print(f"nothing is pinned; the newest, {newest}, is in use")
@@ -138,18 +152,18 @@ def resume(
 
 
 def _history(
-    config: Config, bootstrap_servers: BootstrapServers, topic_prefix: TopicPrefix
+    model: Model, config: Config, bootstrap_servers: BootstrapServers, topic_prefix: TopicPrefix
 ) -> "ModelHistory":
     from streams import clients
     from streams.model_history import ModelHistory
 
     settings = clients.require(load(config, bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix))
     clients.wait_for_broker(settings.broker, say=lambda text: typer.echo(text, err=True))
-    return ModelHistory(settings)
+    return ModelHistory(settings, model)
 
 
 def _row(snapshot: "ModelSnapshot", history: "ModelHistory") -> dict[str, Any]:
-    scorer = snapshot.state.get("scorer", {})
+    scorer = snapshot.state.get("scorer") or snapshot.state.get("ranker", {})
     return {
         "model_version": snapshot.model_version,
         "event_time": snapshot.event_time,
@@ -163,21 +177,21 @@ def _row(snapshot: "ModelSnapshot", history: "ModelHistory") -> dict[str, Any]:
     }
 
 
-def _print_table(rows: list[dict[str, Any]]) -> None:
+def _print_table(rows: list[dict[str, Any]], columns: dict[str, str]) -> None:
     from streams.cli.aligned import aligned
     from streams.cli.tail_lines import clock
 
     if not rows:
         print("there is no model yet: it needs labels, which mature after the horizon")
         return
-    table = [("version", "learned until (UTC)", "labels", *_COLUMNS.values(), "")]
+    table = [("version", "learned until (UTC)", "labels", *columns.values(), "")]
     for row in rows:
         marks = [name for name in ("used", "newest", "pinned") if row[name]]
         marks += [] if row["ready"] else ["too few labels"]
-        measures = [_number(row["metrics"].get(name)) for name in _COLUMNS]
+        measures = [_number(row["metrics"].get(name)) for name in columns]
         labels = f"{row['labels']:,}"
         table.append((row["model_version"], clock(row["event_time"]), labels, *measures, ", ".join(marks)))
-    print("\n".join(aligned(table, right=range(2, 3 + len(_COLUMNS)))))
+    print("\n".join(aligned(table, right=range(2, 3 + len(columns)))))
 
 
 def _print_card(card: dict[str, Any]) -> None:
@@ -189,20 +203,27 @@ def _print_card(card: dict[str, Any]) -> None:
     if card["newest_version"] != card["model_version"]:
         print(f"the newest version is {card['newest_version']}")
     print("ready" if card["ready"] else "not used for scores: it has seen too few labels")
-    print(f"alerts from a probability of {_number(card['threshold'])}\n\nmeasures")
+    if card["threshold"] is not None:
+        print(f"alerts from a probability of {_number(card['threshold'])}")
+    print("\nmeasures")
     for name, value in card["metrics"].items():
         print(f"  {name:<34} {_number(value):>10}")
-    metrics = card["metrics"]
-    champion = next(
-        (n.removesuffix("_champion") for n, v in metrics.items() if n.endswith("_champion") and v), ""
-    )
-    if champion:
-        print(f"\n{champion} is champion and scores; the others are challengers")
-    beside = " beside the rolled hazard" if champion in {"blend", "rolled"} else ""
-    print(f"\nweights (what one unit adds to the log-odds of leaving{beside})")
+    print(f"\nweights ({_meaning(card)})")
     for name, weight in sorted(card["weights"].items(), key=lambda pair: -abs(pair[1])):
         print(f"  {name:<34} {weight:>+10.4f}")
     print(f"  {'(constant)':<34} {card['bias'] or 0.0:>+10.4f}")
+
+
+def _meaning(card: dict[str, Any]) -> str:
+    """Return what the weights are, and who is champion where models compete."""
+    if card["model"] != "churn":
+        return "linear weights, beside a hidden layer"
+    metrics = card["metrics"]
+    leading = [name for name, value in metrics.items() if name.endswith("_champion") and value]
+    champion = leading[0].removesuffix("_champion") if leading else ""
+    by = f" of {champion}, the champion" if champion else ""
+    beside = ", beside the rolled hazard" if champion in {"blend", "rolled"} else ""
+    return f"what one unit adds to the log-odds of leaving{by}{beside}"
 
 
 def _number(value: float | None) -> str:

@@ -20,8 +20,8 @@ def command(
     topic: Annotated[
         str,
         typer.Argument(
-            help="events, recommendations, alerts, interventions, scores, dlq, neighbours, pairs, examples, "
-            "models, workers, or the full name of any topic."
+            help="events, recommendations, alerts, interventions, scores, profiles, retention, dlq, "
+            "neighbours, pairs, examples, models, workers, or the full name of any topic."
         ),
     ],
     *,
@@ -104,6 +104,8 @@ def full_name(topic: str, settings: Settings) -> str:
         "alerts": topics.ALERTS,
         "interventions": topics.INTERVENTIONS,
         "scores": topics.SCORES,
+        "profiles": topics.PROFILES,
+        "retention": topics.RETENTION,
         "dlq": topics.DEAD_LETTERS,
         "neighbours": topics.NEIGHBOURS,
         "pairs": topics.ITEM_PAIRS,

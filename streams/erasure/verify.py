@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from online_models.churn.labels import ROW_PREFIX as LABEL_ROWS
+from online_models.winback.open_decisions import ROW_PREFIX as DECISION_ROWS
 from streams import clients, topics
 from streams.encode import read_dead_letter
 from streams.engine.restore import POSITION_KEY, decode_position
@@ -22,6 +23,7 @@ from streams.topics import (
     EVENTS,
     EXAMPLES,
     INTERVENTIONS,
+    PROFILES,
     RECOMMENDATIONS,
     SCORES,
     USERS_CHANGELOG,
@@ -32,7 +34,7 @@ _POLL_S: Final = 0.2
 _SAY_S: Final = 2.0
 _ASK_S: Final = 10.0
 
-_DELETED_FROM: Final = (USERS_CHANGELOG, SCORES, DEAD_LETTERS)
+_DELETED_FROM: Final = (USERS_CHANGELOG, SCORES, PROFILES, DEAD_LETTERS)
 
 Say = Callable[[str], None]
 Ends = Mapping[tuple[str, int], int]
@@ -148,7 +150,8 @@ def verify(
     find = _Finder(settings, sent, standing, limits, timeout_s)
     state = find.state(say)
     say("applied; reading scores and dead letters")
-    return [*state, find.score(), *find.letters(), *find.by_retention()]
+    newest = [find.newest(SCORES, "last score"), find.newest(PROFILES, "stage and segment")]
+    return [*state, *newest, *find.letters(), *find.by_retention()]
 
 
 class _Finder:
@@ -171,6 +174,7 @@ class _Finder:
         kinds = {
             self._standing.subject.encode(): "profile, alerts",
             LABEL_ROWS + self._standing.subject.encode(): "pending labels",
+            DECISION_ROWS + self._standing.subject.encode(): "open win-back decision",
         }
         traces = {key: self._trace(name, key) for key in kinds}
         erased_from = self._follow_state(name, traces, say)
@@ -198,14 +202,14 @@ class _Finder:
                     say(f"waiting for a worker: {self._where(position)}")
         return erased_from
 
-    def score(self) -> Finding:
-        """Look for the user's last score."""
-        name = SCORES.full_name(self._settings)
+    def newest(self, topic: Topic, what: str) -> Finding:
+        """Look for the user's row in a compacted output."""
+        name = topic.full_name(self._settings)
         trace = self._trace(name, self._standing.subject.encode())
         for record in self._read(name, self._sent.partition):
             if record.key == trace.key:
                 trace.see(record.offset, record.value)
-        return self._deleted(name, "last score", trace.state())
+        return self._deleted(name, what, trace.state())
 
     def letters(self) -> list[Finding]:
         """Look for dead letters under the user's id, and for others that name it."""

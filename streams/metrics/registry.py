@@ -11,6 +11,7 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from online_models.errors import InvalidParameterError
+from online_models.value.retention import RetentionBoard
 from online_models.winback.uplift import Uplift
 from streams.agents.report import Report
 from streams.engine.observer import Observer
@@ -191,6 +192,10 @@ class Metrics(Observer, Report):
         rejected = sum(rejects.values())
         self._recent.add(accepted + duplicates + rejected, rejected)
 
+    def muted(self, reason: str, count: int) -> None:
+        """Count accepted events that are not learned from."""
+        self._counter(table.EVENTS_MUTED, reason).inc(count)
+
     def event_time(self, partition: int, clock_ms: int) -> None:
         """Show how far the clock of a partition of events lies behind the wall clock, whenever asked."""
         self._gauge(table.EVENT_TIME_LAG, str(partition)).set_function(
@@ -224,6 +229,20 @@ class Metrics(Observer, Report):
         self._gauge(table.WINBACK_SPEND, action).set(uplift.spend_uplift)
         for bound, value in (("value", uplift.uplift), ("low", uplift.low), ("high", uplift.high)):
             self._gauge(table.WINBACK_UPLIFT, action, bound).set(value)
+
+    def board(self, partition: int, board: RetentionBoard) -> None:
+        """Show the retention board of a partition."""
+        number = str(partition)
+        windows = {"day": board.daily, "week": board.weekly, "month": board.monthly}
+        for window, count in windows.items():
+            self._gauge(table.ACTIVE_CUSTOMERS, number, window).set(count)
+        for stage, count in board.stages.items():
+            self._gauge(table.CUSTOMERS, number, stage).set(count)
+        for segment, count in board.segments.items():
+            self._gauge(table.SEGMENTS, number, segment).set(count)
+        self._gauge(table.CUSTOMERS_AT_STAKE, number).set(board.at_stake)
+        self._gauge(table.CUSTOMERS_CHURNED, number).set(board.churned)
+        self._gauge(table.EXPECTED_VALUE, number).set(board.expected_value)
 
     def lists(self, count: int) -> None:
         """Count published recommendation lists."""
@@ -283,6 +302,9 @@ class Metrics(Observer, Report):
         states: set[tuple[str, ...]] = {(one.agent, str(one.source.partition)) for one in held}
         self._keep(table.STATE_ROWS, states)
         self._keep(table.STATE_BYTES, states)
+        mine = {state[1] for state in states if state[0] == "users"}
+        for metric in table.BOARD:
+            self._keep(metric, {found for found, _ in self.values(metric) if found[0] in mine})
         for metric in (table.EVENT_TIME_LAG, table.DEDUPE_IDS):
             self._keep(metric, {state[1:] for state in states if state[0] == "users"})
         if "trainer" not in assigned:

@@ -4,6 +4,7 @@ from typing import Final, Literal, NamedTuple, get_args
 
 from online_models.churn.alerts import WithheldReason
 from online_models.churn.labels import EXAMPLE_KINDS
+from online_models.churn.quarantine import MutedReason
 from online_models.events import RejectReason
 
 Kind = Literal["counter", "gauge", "histogram"]
@@ -74,6 +75,14 @@ EVENTS_REJECTED: Final = _counter(
     "Events sent to the dead-letter topic.",
     "reason",
     values=get_args(RejectReason),
+)
+EVENTS_MUTED: Final = _counter(
+    "keepstream_events_muted_total",
+    "events",
+    "Accepted events that count for their user but are not learned from: burst, beyond hourly_events; "
+    "anomaly, while a user who looks like a machine is in quarantine.",
+    "reason",
+    values=get_args(MutedReason),
 )
 REJECT_RATIO: Final = _gauge(
     "keepstream_reject_ratio",
@@ -321,6 +330,48 @@ WINBACK_SPEND: Final = _gauge(
     "action",
 )
 WINBACK: Final = (WINBACK_OUTCOMES, WINBACK_RATE, WINBACK_UPLIFT, WINBACK_SPEND)
+
+# -- value --------------------------------------------------------------------------------------------------
+
+ACTIVE_CUSTOMERS: Final = _gauge(
+    "keepstream_active_customers",
+    "customers",
+    "Customers active within a day, a week (7 days), a month (30), as of the end of the last day.",
+    "partition",
+    "window",
+)
+CUSTOMERS: Final = _gauge(
+    "keepstream_customers", "customers", "Known customers by stage of their lifecycle.", "partition", "stage"
+)
+SEGMENTS: Final = _gauge(
+    "keepstream_segment_customers", "customers", "Known customers by RFM segment.", "partition", "segment"
+)
+CUSTOMERS_AT_STAKE: Final = _gauge(
+    "keepstream_customers_at_stake",
+    "customers",
+    "Customers whose silence was shorter than the horizon a day before.",
+    "partition",
+)
+CUSTOMERS_CHURNED: Final = _gauge(
+    "keepstream_customers_churned",
+    "customers",
+    "Those of them whose silence reached the horizon within the day.",
+    "partition",
+)
+EXPECTED_VALUE: Final = _gauge(
+    "keepstream_expected_value",
+    "currency of the events",
+    "What customers are expected to spend within the next horizon.",
+    "partition",
+)
+BOARD: Final = (
+    ACTIVE_CUSTOMERS,
+    CUSTOMERS,
+    SEGMENTS,
+    CUSTOMERS_AT_STAKE,
+    CUSTOMERS_CHURNED,
+    EXPECTED_VALUE,
+)
 
 # -- broadcasts ---------------------------------------------------------------------------------------------
 

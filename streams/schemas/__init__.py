@@ -4,6 +4,7 @@ Structs only: what makes or judges these documents lives in `streams.decode`, `s
 """
 
 from streams.schemas.answers import (
+    ActionWorth,
     Alive,
     Counters,
     Index,
@@ -25,6 +26,7 @@ from streams.schemas.event import Event, Item
 from streams.schemas.outputs import (
     ChurnAlert,
     ChurnScore,
+    CustomerProfile,
     Intervention,
     InterventionOutcome,
     ItemNeighbours,
@@ -33,14 +35,18 @@ from streams.schemas.outputs import (
     Partner,
     Recommendation,
     RecommendedItem,
+    RetentionBoard,
+    RetentionCohort,
     WorkerAnnouncement,
 )
 
 __all__ = [
+    "ActionWorth",
     "Alive",
     "ChurnAlert",
     "ChurnScore",
     "Counters",
+    "CustomerProfile",
     "Event",
     "Index",
     "Intervention",
@@ -60,6 +66,8 @@ __all__ = [
     "Recommendation",
     "RecommendedItem",
     "Refusal",
+    "RetentionBoard",
+    "RetentionCohort",
     "UserAlert",
     "UserProfile",
     "UserRisk",

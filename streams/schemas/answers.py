@@ -128,6 +128,18 @@ class Counters(msgspec.Struct, frozen=True):
     alerts: Annotated[dict[str, Count], Meta(description="By band of probability.")]
 
 
+class ActionWorth(msgspec.Struct, frozen=True):
+    """What a win-back action has been worth so far; besides `treated` for all of them, and `holdout`."""
+
+    action: Annotated[str, Meta(description="The action.")]
+    outcomes: Annotated[Count, Meta(description="Decisions whose outcome is known.")]
+    return_rate: Annotated[float, Meta(description="Share of users who come back within the horizon.")]
+    uplift: Annotated[float | None, Meta(description="Return rate less that of the holdout.")]
+    low: Annotated[float | None, Meta(description="Lower bound of its interval of 95 %.")]
+    high: Annotated[float | None, Meta(description="Upper bound.")]
+    spend: Annotated[float | None, Meta(description="Spent more than in the holdout, per decision.")]
+
+
 class LiveSample(msgspec.Struct, frozen=True):
     """What all workers together are doing at one moment."""
 
@@ -142,6 +154,7 @@ class LiveSample(msgspec.Struct, frozen=True):
     lists: Annotated[
         dict[str, float], Meta(description="Prequential quality of the lists and of listing what is popular.")
     ]
+    winback: Annotated[list[ActionWorth], Meta(description="What win-back is worth, by action.")] = []
 
 
 class ModelPoint(msgspec.Struct, frozen=True):

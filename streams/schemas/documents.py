@@ -10,6 +10,7 @@ from streams.schemas.event import Event
 from streams.schemas.outputs import (
     ChurnAlert,
     ChurnScore,
+    CustomerProfile,
     Intervention,
     InterventionOutcome,
     ItemNeighbours,
@@ -18,10 +19,13 @@ from streams.schemas.outputs import (
     Partner,
     Recommendation,
     RecommendedItem,
+    RetentionBoard,
+    RetentionCohort,
     WorkerAnnouncement,
 )
 
 _NOW: Final = 1_772_360_100_250
+_MIDNIGHT: Final = 1_772_409_600_000
 _HORIZON: Final = 28 * 86_400_000
 _QUIET: Final = "quiet 12.3 d, usual gap 3.1 d"
 _SHOES: Final = RecommendedItem("sku-1042", 0.82, "people who viewed sku-7 next viewed this")
@@ -99,6 +103,39 @@ SAMPLES: Final[dict[str, msgspec.Struct]] = {
         source=_origin("churn"),
         probability=0.87,
         horizon_ms=_HORIZON,
+    ),
+    "customer_profile": CustomerProfile(
+        id=f"u:c-4711@{_MIDNIGHT}",
+        subject="u:c-4711",
+        user_id="c-4711",
+        event_time=_MIDNIGHT,
+        source=_origin("value"),
+        stage="at_risk",
+        segment="loyal",
+        recency=3,
+        frequency=4,
+        monetary=5,
+        purchases=7,
+        spend=612.4,
+        last_event=_NOW,
+        expected_value=31.2,
+    ),
+    "retention_board": RetentionBoard(
+        id=f"3@{_MIDNIGHT}",
+        event_time=_MIDNIGHT,
+        source=_origin("value"),
+        horizon_ms=_HORIZON,
+        users=5_210,
+        daily=404,
+        weekly=1_377,
+        monthly=2_946,
+        fresh=21,
+        at_stake=2_811,
+        churned=38,
+        stages={"new": 520, "active": 1_702, "at_risk": 473, "lapsed": 2_437, "won_back": 78},
+        segments={"champion": 610, "browser": 2_150},
+        expected_value=48_310.5,
+        cohorts=[RetentionCohort(1_771_804_800_000, 148, 61)],
     ),
     "item_neighbours": ItemNeighbours(
         item_id="sku-1042",

@@ -178,6 +178,58 @@ class ChurnScore(msgspec.Struct, frozen=True, gc=False):
     horizon_ms: Annotated[Count, Meta(description="The horizon, milliseconds.", examples=[2_419_200_000])]
 
 
+class CustomerProfile(msgspec.Struct, frozen=True, gc=False):
+    """Where a customer stands, written when stage or segment change; a null value means: forgotten."""
+
+    id: Annotated[str, Meta(description="Subject and end of the day.", examples=["u:c-4711@1772409600000"])]
+    subject: _Subject
+    user_id: _UserId
+    event_time: _Time
+    source: Source
+    stage: Annotated[str, Meta(description="new, active, at_risk, lapsed or won_back.", examples=["at_risk"])]
+    segment: Annotated[str, Meta(description="RFM segment; browser: never bought.", examples=["loyal"])]
+    recency: Annotated[int, Meta(ge=0, le=5, description="Fifth by last purchase, 5 the latest; 0: none.")]
+    frequency: Annotated[int, Meta(ge=0, le=5, description="Fifth by number of purchases, 5 the most.")]
+    monetary: Annotated[int, Meta(ge=0, le=5, description="Fifth by lifetime spending, 5 the most.")]
+    purchases: Annotated[Count, Meta(description="Exact lifetime number of purchases.")]
+    spend: Annotated[float, Meta(ge=0.0, description="Lifetime value of purchases.")]
+    last_event: Annotated[int, Meta(description="Latest activity, epoch milliseconds.")]
+    expected_value: Annotated[
+        float,
+        Meta(ge=0.0, description="Spending expected within the next horizon, weighted by the risk."),
+    ]
+
+
+class RetentionCohort(msgspec.Struct, frozen=True, gc=False):
+    """The customers first seen in one week."""
+
+    week: Annotated[int, Meta(description="The Monday it begins with, UTC, epoch milliseconds.")]
+    size: Annotated[Count, Meta(description="How many of them are known.")]
+    active: Annotated[Count, Meta(description="How many were active within the last 7 days.")]
+
+
+class RetentionBoard(msgspec.Struct, frozen=True, gc=False):
+    """Counts of one partition at the end of a day; those of all partitions add up."""
+
+    id: Annotated[str, Meta(description="Partition and end of the day.", examples=["3@1772409600000"])]
+    event_time: _Time
+    source: Source
+    horizon_ms: Annotated[Count, Meta(description="The horizon, milliseconds.")]
+    users: Annotated[Count, Meta(description="Known customers with activity.")]
+    daily: Annotated[Count, Meta(description="Active within the day (DAU).")]
+    weekly: Annotated[Count, Meta(description="Active within 7 days (WAU).")]
+    monthly: Annotated[Count, Meta(description="Active within 30 days (MAU).")]
+    fresh: Annotated[Count, Meta(description="First seen within the day.")]
+    at_stake: Annotated[Count, Meta(description="Whose silence was shorter than the horizon a day before.")]
+    churned: Annotated[Count, Meta(description="Of these: whose silence reached the horizon in the day.")]
+    stages: Annotated[dict[str, Count], Meta(description="Customers by stage.")]
+    segments: Annotated[dict[str, Count], Meta(description="Customers by RFM segment.")]
+    expected_value: Annotated[float, Meta(ge=0.0, description="Sum of their expected values.")]
+    cohorts: Annotated[
+        list[RetentionCohort], Meta(description="Newcomers of the last 53 weeks by week, oldest first.")
+    ]
+
+
 class Partner(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """An item seen near another one; written as an array in this order to keep rows small."""
 

@@ -13,7 +13,7 @@ from online_models.churn.quiet_hours import QuietHours
 from online_models.churn.settings import AlertRule
 from online_models.errors import InvalidParameterError
 from online_models.winback.settings import ActionSettings, WinbackSettings
-from streams.pseudonyms import Pseudonyms
+from streams.settings.protection import Privacy, Quarantine
 from streams.settings.section import Section, period, setting
 from streams.settings.values import Secret, in_words
 
@@ -78,7 +78,10 @@ class Topics(Section):
         "7d", "How long recommendations and alerts stay in the log.", at_least="1m"
     )
     intervention_retention: timedelta = period(
-        "90d", "How long win-back decisions and their outcomes stay in the log.", at_least="1m"
+        "30d", "How long win-back decisions and their outcomes stay in the log.", at_least="1m"
+    )
+    board_retention: timedelta = period(
+        "800d", "How long the retention boards of past days stay in the log.", at_least="1m"
     )
     dead_letter_retention: timedelta = period(
         "30d", "How long rejected events stay in the log.", at_least="1m"
@@ -184,27 +187,6 @@ class Events(Section):
 
 
 @dataclass(frozen=True)
-class Privacy(Section):
-    """Whether ids of people are replaced where events come in."""
-
-    pseudonym_key: Secret = setting(
-        Secret(),
-        "Key of at least 16 characters: user_id and anonymous_id are replaced by keyed hashes at ingest, "
-        "so in state and outputs too. Empty: ids stay as they are. The same on all workers, for ever.",
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.pseudonym_key:
-            Pseudonyms(self.pseudonym_key.reveal())
-
-    @property
-    def pseudonyms(self) -> Pseudonyms | None:
-        """What replaces ids; None where nothing does."""
-        return Pseudonyms(self.pseudonym_key.reveal()) if self.pseudonym_key else None
-
-
-@dataclass(frozen=True)
 class State(Section):
     """How much is kept in memory, and for how long; bounds are per partition."""
 
@@ -240,6 +222,12 @@ class Churn(Section):
         "7d", "Time between two training landmarks of a user.", at_least="1m"
     )
     hazard_step: timedelta = period("7d", "Window of the short label that matures sooner.", at_least="1m")
+    daily_look: bool = setting(
+        True, "Publish customers' profiles and the retention board at the end of each day, UTC."
+    )
+    risky: float = setting(
+        0.5, "Probability from which on a profile says at_risk.", at_least=0.0, at_most=1.0
+    )
     min_labels: int = setting(100, "Labels of each class before scores come from the model.", at_least=1)
 
 
@@ -379,6 +367,7 @@ class Settings:
     clock: Clock = field(default_factory=Clock)
     events: Events = field(default_factory=Events)
     privacy: Privacy = field(default_factory=Privacy)
+    quarantine: Quarantine = field(default_factory=Quarantine)
     state: State = field(default_factory=State)
     churn: Churn = field(default_factory=Churn)
     alerts: Alerts = field(default_factory=Alerts)

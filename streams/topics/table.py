@@ -151,6 +151,22 @@ INTERVENTIONS: Final = Topic(
 SCORES: Final = Topic(
     "churn.scores.v1", "last score of a user", "subject", "ChurnScore (JSON)", "events", None
 )
+PROFILES: Final = Topic(
+    "user.profiles.v1",
+    "stage, segment and expected value of a customer",
+    "subject",
+    "CustomerProfile (JSON)",
+    "events",
+    None,
+)
+RETENTION: Final = Topic(
+    "retention.v1",
+    "the retention board of a partition at the end of a day",
+    "partition",
+    "RetentionBoard (JSON)",
+    "events",
+    "board_retention",
+)
 NEIGHBOURS: Final = Topic(
     "item.neighbours.v1",
     "what follows and precedes an item",
@@ -257,6 +273,8 @@ TOPICS: Final = (
     ALERTS,
     INTERVENTIONS,
     SCORES,
+    PROFILES,
+    RETENTION,
     NEIGHBOURS,
     ITEM_PAIRS,
     EXAMPLES,

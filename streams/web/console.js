@@ -1,7 +1,7 @@
 // The console: takes what the stream brings and shows it; draws at most a few times a second.
 
 import { Chart } from "./charts.js";
-import { byId, element, lookupLink, percent, share, short, time, whole, words } from "./elements.js";
+import { amount, byId, element, lookupLink, percent, share, short, time, whole, words } from "./elements.js";
 import { close, lookUp } from "./lookup.js";
 import { ask, follow, keepToken } from "./stream.js";
 
@@ -69,12 +69,30 @@ function drawSamples() {
   const seconds = samples.map((sample) => sample.time / 1000);
   const events = rates(judged);
   charts.rate.show([seconds, events, rates(rejected)]);
-  charts.lag.show([seconds, ...["users", "items", "trainer"].map((agent) => samples.map((one) => one.lag[agent] ?? null))]);
+  const lag = (...agents) => samples.map((one) => agents.reduce((sum, agent) => sum + (one.lag[agent] ?? 0), 0));
+  charts.lag.show([seconds, lag("users"), lag("items"), lag("trainer", "ranker")]);
   const quality = (name) => samples.map((one) => one.lists[name] ?? null);
   const hits = quality("lists_hit_rate@20");
   charts.hits.show(hits.some((value) => value !== null) ? [seconds, hits, quality("popularity_hit_rate@20")] : null);
+  showWinback(now.winback);
   showState(now);
   showFacts(now, events.at(-1));
+}
+
+function showWinback(actions) {
+  byId("winback").hidden = !actions.length;
+  const points = (value) => (value === null ? "–" : `${value > 0 ? "+" : ""}${(value * 100).toFixed(1)}`);
+  const rows = actions.map((one) => {
+    const interval = one.low === null ? "–" : `${points(one.low)} to ${points(one.high)}`;
+    const cells = [whole(one.outcomes), percent(one.return_rate), points(one.uplift), interval, one.spend === null ? "–" : amount(one.spend)];
+    return element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, words(one.action)),
+      ...cells.map((text) => element("td", { className: "number" }, text)),
+    );
+  });
+  byId("winback").querySelector("tbody").replaceChildren(...rows);
 }
 
 function showState(now) {

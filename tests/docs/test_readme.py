@@ -2,11 +2,14 @@
 
 import re
 
+import msgspec
 import pytest
 
 from online_models.events import EVENT_NAMES
+from online_models.value.lifecycle import STAGES
 from streams.cli import COMMANDS, load_command
 from streams.metrics.table import TABLE
+from streams.schemas import Event, RetentionBoard
 from streams.settings import CONFIG, PREFIX, Secret, catalogue
 from streams.topics import TOPICS
 from tests.docs.pages import PAGES, ROOT, console_lines, inline_code, keepstream_calls, name
@@ -82,7 +85,9 @@ def test_every_topic_and_metric_exists(page):
 
 def test_every_setting_that_the_operations_page_names_exists():
     known = {item.name for item in catalogue()} | set(EVENT_NAMES)
-    known |= {"event_time", "too_late", "waiting_for"}  # a field, a reject reason, and a key of /health/ready
+    known |= {"event_time", "too_late", "waiting_for"}  # a reject reason, and a key of /health/ready
+    known |= {field.name for struct in (RetentionBoard, Event) for field in msgspec.structs.fields(struct)}
+    known |= set(STAGES)
     metrics = {metric.name for metric in TABLE}
     named = {code for code in inline_code(OPERATIONS) if re.fullmatch(r"[a-z]+(_[a-z]+)+", code)}
     assert named - known - metrics == set()

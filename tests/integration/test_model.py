@@ -8,10 +8,13 @@ from confluent_kafka import Producer
 
 from online_models.churn.features import FEATURE_NAMES
 from online_models.churn.scorer import ChurnScorer
+from online_models.items.features import RANK_FEATURES
+from online_models.items.rank_examples import RankExamples
+from online_models.items.rank_trainer import RankTrainerSettings, RankTrainerStore
 from online_models.items.settings import CooccurrenceSettings
 from streams import clients, encode, topics
 from streams.agents.broadcast import Broadcast
-from streams.agents.documents import model_snapshot
+from streams.agents.documents import model_snapshot, ranker_snapshot
 from streams.cli import run
 from streams.model_rows import DAYS, day_key
 from tests.integration.shop import Shop, wait_until, workers
@@ -197,3 +200,24 @@ def test_a_running_worker_scores_with_what_it_is_told_to(settings, publish, mode
     assert (found["model"]["verdict"], found["workers"]["verdict"]) == ("WARN", "PASS")
     assert found["model"]["found"] == "churn-1 is pinned; the newest is churn-2"
     next(started, None)
+
+
+async def test_the_ranker_is_listed_and_rolled_back_like_the_churn_model(settings, model, broadcast):
+    store = RankTrainerStore(RankTrainerSettings(min_sets=1, publish_every=1))
+    examples = RankExamples(
+        np.array([0, 2, 4]), np.array([0, 1]), np.array([1, 2]), np.ones((4, len(RANK_FEATURES)), np.float32)
+    )
+    producer = Producer(clients.confluent(settings.broker))
+    for published in store.apply(examples):
+        key, value = encode.encode_snapshot(ranker_snapshot(published))
+        for one in (key, day_key("ranker", published.version * DAY)):
+            producer.produce(topics.MODELS.full_name(settings), value, one, 0)
+    assert producer.flush(20) == 0
+    await eventually(lambda: broadcast.ranker_version == "ranker-2")
+    rows = json.loads(model("list", "--model", "ranker", "--json")[1])
+    assert [row["model_version"] for row in rows] == ["ranker-2", "ranker-1"]
+    assert "two_steps" in model("show", "ranker-1", "--model", "ranker")[1]
+    assert model("rollback", "ranker-1", "--model", "ranker")[0] == 0
+    await eventually(lambda: broadcast.ranker_version == "ranker-1")
+    assert "ranker-1 is released" in model("resume", "--model", "ranker")[1]
+    await eventually(lambda: broadcast.ranker_version == "ranker-2")

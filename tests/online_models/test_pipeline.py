@@ -97,6 +97,7 @@ class TestFollow:
         followed = made.follow(batch_of([Event("u:ann", items=("a1",)), Event("u:ann", items=("b1",))]))
         assert len(made.items) == 0
         made.learn(followed, 0, 1)
+        made.settle()
         assert made.items.lookup("a1").row.touches == 1
         assert made.items.lookup("b1") is None
 
@@ -160,6 +161,7 @@ class TestContexts:
             for batch in cut(events, size):
                 followed = made.follow(batch)
                 made.learn(followed, 0, len(followed.accepted))
+            made.settle()
             weights.append([part.tolist() for part in made.ranker.network.layers])
         assert weights[0] == weights[1]
 

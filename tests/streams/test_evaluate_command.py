@@ -73,6 +73,8 @@ class TestRecommendations:
             "popularity",
             "co-occurrence (AR)",
             "co-occurrence (SR)",
+            "VSKNN",
+            "VSTAN",
             "own history",
         ]
         assert found["quality"]["keepstream"]["hit_rate@5"] == 1.0

@@ -8,6 +8,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from online_models.errors import InvalidParameterError
+from online_models.value.lifecycle import STAGES
+from online_models.value.retention import RetentionBoard
+from online_models.value.segments import SEGMENTS
 from online_models.winback.uplift import Uplift
 from streams.agents.report import Report
 from streams.engine.observer import Observer
@@ -53,6 +56,8 @@ def feed_everything(metrics):
     metrics.withheld("budget", 2)
     metrics.interventions("coupon", 1)
     metrics.uplift("coupon", Uplift(30, 10, 0.3, 0.1, 0.02, 0.18, 1.5, 5.0))
+    stages, segments = dict.fromkeys(STAGES[1:], 3), dict.fromkeys(SEGMENTS[1:], 2)
+    metrics.board(0, RetentionBoard(0, 15, 4, 7, 9, 1, 8, 2, stages, segments, 99.5, ()))
     metrics.lists(2)
     metrics.state("users", 0, 100, 4_096)
     metrics.evicted("users", "idle", 2)
@@ -86,7 +91,7 @@ class TestTable:
 
     def test_no_label_can_hold_an_id(self):
         few = {"agent", "topic", "partition", "reason", "band", "model", "metric", "kind", "status"}
-        few |= {"action", "bound"}
+        few |= {"action", "bound", "window", "stage", "segment"}
         assert {label for metric in TABLE for label in metric.labels} <= few | {"version"}
 
     def test_names_are_unique(self):

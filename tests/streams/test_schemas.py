@@ -28,11 +28,19 @@ def test_a_sample_of_every_document_survives_json(name):
 
 
 def test_every_public_document_has_a_sample():
-    parts = {"InterventionOutcome", "Item", "Origin", "Partner", "Partnership", "RecommendedItem"}
+    parts = {
+        "RetentionCohort",
+        "InterventionOutcome",
+        "Item",
+        "Origin",
+        "Partner",
+        "Partnership",
+        "RecommendedItem",
+    }
     parts |= {"UserAlert", "UserRisk", "UserSession"}
     # These are described by OpenAPI alone: only a worker's own server writes them.
     parts |= {"Alive", "Index", "ModelCard", "Readiness", "Refusal", "WorkerStatus"}
-    parts |= {"Counters", "LiveSample", "ModelPoint", "PartitionStatus"}
+    parts |= {"ActionWorth", "Counters", "LiveSample", "ModelPoint", "PartitionStatus"}
     assert {type(sample).__name__ for sample in SAMPLES.values()} == set(schemas.__all__) - parts
 
 

@@ -137,6 +137,15 @@ def user_name(index: int) -> str:
     return f"user-{index:06d}"
 
 
+def user_number(name: str) -> int:
+    """Return the row of a user id.
+
+    >>> user_number(user_name(42))
+    42
+    """
+    return int(name.removeprefix("user-"))
+
+
 def _tastes(count: int, categories: int, rng: np.random.Generator) -> Ints:
     shares = 1.0 / np.arange(1, categories + 1) ** 0.5
     return rng.choice(categories, (count, FAVOURITES), p=shares / shares.sum())

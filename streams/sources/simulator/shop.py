@@ -1,6 +1,6 @@
 """The simulated shop, day by day."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -13,6 +13,7 @@ from streams.sources.simulator.columns import EventColumns
 from streams.sources.simulator.config import DAY_MS, ShopConfig
 from streams.sources.simulator.emit import Emitter
 from streams.sources.simulator.population import FAVOURITES, Population
+from streams.sources.simulator.responses import Attempt, Response, respond
 from streams.sources.simulator.truth import DELIVERY, PRICE, UserTruth
 from streams.sources.simulator.visits import Outcome, Visits, play
 
@@ -52,23 +53,49 @@ class Shop:
         self._visitors = 0
         self._purchases = 0
         self._now_ms = config.start_ms
+        self._pending = EventColumns.joined([])
+        # Of its own, so that a shop without win-back has the same events as ever.
+        self._responses = np.random.default_rng((config.seed, 1))
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Yield the events in time order, once; nested lists are shared and must not be changed."""
+        for events in self.days():
+            yield from events
+
+    def days(self) -> Iterator[Iterator[dict[str, Any]]]:
+        """Yield the events of each day, as `events` does; between two days users may be won back."""
         config = self._config
-        pending = EventColumns.joined([])
         for day in count() if config.days is None else range(config.days):
             end_ms = config.start_ms + (day + 1) * DAY_MS
             self._begin_day(day)
-            pending = EventColumns.joined([pending, *self._visitor_sessions(day), *self._user_sessions(day)])
-            order = np.argsort(pending.time, kind="stable")
-            pending = pending.where(order)
+            parts = [self._pending, *self._visitor_sessions(day), *self._user_sessions(day)]
+            pending = EventColumns.joined(parts)
+            pending = pending.where(np.argsort(pending.time, kind="stable"))
             ready = int(np.searchsorted(pending.time, end_ms))
             self._now_ms = end_ms
-            yield from self._emitter.events(
+            self._pending = EventColumns(*(column[ready:] for column in pending))
+            yield self._emitter.events(
                 EventColumns(*(column[:ready] for column in pending)), len(self._population.rows)
             )
-            pending = EventColumns(*(column[ready:] for column in pending))
+
+    def win_back(self, attempts: Sequence[Attempt], horizon_ms: int) -> list[Response]:
+        """Let users respond to what was done about them today, and tell what nobody else knows.
+
+        Parameters
+        ----------
+        attempts
+            Who was treated how, and when, on the day that was yielded last.
+        horizon_ms
+            A return counts within this time.
+        """
+        return respond(
+            attempts,
+            self._population.rows,
+            self._pending,
+            now_ms=self._now_ms,
+            horizon_ms=horizon_ms,
+            rng=self._responses,
+        )
 
     def truth(self, until_ms: int | None = None) -> list[UserTruth]:
         """Return what became of every user before a moment.

@@ -21,6 +21,7 @@ from tests.online_models.churn.workload import (
     CAREFUL,
     SMALL,
     START_MS,
+    WATCHED,
     Event,
     bandit_of,
     batch_of,
@@ -53,7 +54,10 @@ def outcome(done):
         "alerts": [alert for _, effects in done for alert in effects.alerts],
         "decisions": [decision for _, effects in done for decision in effects.decisions],
         "outcomes": [one for _, effects in done for one in effects.outcomes],
+        "profiles": [profile for _, effects in done for profile in effects.profiles],
+        "boards": [board for _, effects in done for board in effects.boards],
         "withheld": sum((Counter(effects.withheld) for _, effects in done), Counter()),
+        "muted": sum((Counter(effects.muted) for _, effects in done), Counter()),
         "forgotten": [(one.subject, one.reason, one.published) for _, e in done for one in e.forgotten],
         "scores": published(done),
         "touches": [
@@ -104,7 +108,7 @@ def saved(store):
     return {key: value for key, value in store.dirty_rows() if value is not None}
 
 
-@pytest.mark.parametrize("options", [SMALL, CAREFUL], ids=["free", "careful"])
+@pytest.mark.parametrize("options", [SMALL, CAREFUL, WATCHED], ids=["free", "careful", "watched"])
 class TestBatchBoundaries:
     @settings(max_examples=60, deadline=None)
     @given(events=event_logs)

@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from online_models.churn.features import FEATURE_NAMES
+from online_models.churn.quarantine import QuarantineSettings
 from online_models.churn.quiet_hours import QuietHours
 from online_models.churn.scorer import ChurnScorer
 from online_models.churn.settings import DAY_MS, HOUR_MS, MINUTE_MS, AlertSettings, UserSettings
@@ -48,8 +49,13 @@ CAREFUL = replace(
         quiet_hours=QuietHours.parse("18:30-05:10", "Europe/Berlin"),
     ),
     winback=WinbackSettings((ActionSettings("coupon", 5.0, 1), ActionSettings("push")), holdout=0.3),
+    daily_look=True,
 )
-"""The same with every restraint on alerts besides, and decisions on win-back."""
+"""The same with every restraint on alerts besides, decisions on win-back, and a daily look at everyone."""
+
+
+WATCHED = replace(BOUNDED, quarantine=QuarantineSettings(hourly_events=2, suspicious_events=1))
+"""The same with so little allowed in an hour that every log goes beyond it."""
 
 
 class Event(NamedTuple):

@@ -1,5 +1,6 @@
 """The simple recommenders against their definitions."""
 
+import math
 from collections import Counter
 from itertools import permutations
 
@@ -8,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from online_models.errors import InvalidParameterError
-from online_models.evaluation.baselines import AssociationRules, OwnHistory, Popularity, SequentialRules
+from online_models.evaluation.baselines import (
+    AssociationRules,
+    OwnHistory,
+    Popularity,
+    SequentialRules,
+    Vsknn,
+    Vstan,
+)
 
 sessions = st.lists(st.lists(st.integers(1, 6), min_size=1, max_size=8), min_size=1, max_size=6)
 
@@ -102,3 +110,54 @@ def test_sizes_are_checked(kind):
 def test_an_empty_past_gives_an_empty_list(kind):
     assert kind().rank("u:ann", [], 5) == []
     assert kind().rank("u:ann", [1], 5) == []
+
+
+def fed(baseline, *sessions, gap_ms=60_000):
+    for number, session in enumerate(sessions):
+        for place, item in enumerate(session):
+            baseline.learn(f"a:{number}", list(session[:place]), item, number * gap_ms)
+    return baseline
+
+
+class TestSessionNeighbours:
+    @pytest.mark.parametrize("kind", [Vsknn, Vstan])
+    def test_items_of_similar_sessions_come_and_the_more_similar_first(self, kind):
+        near = fed(kind(idf=0.0), [1, 2, 3], [2, 4, 8, 9], [5, 6])
+        ranked = near.rank("a:new", [1, 2], 10, 180_000)
+        assert ranked.index(3) < ranked.index(4)
+        assert 5 not in ranked
+
+    @pytest.mark.parametrize("kind", [Vsknn, Vstan])
+    def test_the_own_session_is_no_neighbour_but_other_running_ones_are(self, kind):
+        near = fed(kind(), [1, 2], [7, 8])
+        assert near.rank("a:0", [1, 2], 10, 0) == []
+        assert set(near.rank("a:5", [1], 10, 0)) == {1, 2}
+
+    @pytest.mark.parametrize("kind", [Vsknn, Vstan])
+    def test_only_the_latest_sessions_with_an_item_are_looked_at(self, kind):
+        near = fed(kind(latest=2), [1, 2], [1, 3], [1, 4])
+        assert set(near.rank("a:9", [1], 10, 0)) == {1, 3, 4}
+
+    def test_vsknn_follows_its_formula(self):
+        near = fed(Vsknn(idf=0.0), [1, 2, 3])
+        scores = {}
+        near._vote(scores, near._present["a:0"], 0.5, {9: 1, 2: 2}, 4)
+        # The latest shared item is two steps back.
+        assert scores == pytest.approx(dict.fromkeys((1, 2, 3), 0.5 * 0.8))
+        assert near._similarity(1.5, near._present["a:0"], 0) == 0.5
+
+    def test_vstan_follows_its_formula(self):
+        near = fed(Vstan(idf=1.0), [1, 2, 3], [3, 4])
+        one, day = near._present["a:0"], 86_400_000
+        assert near._similarity(2.0, one, day) == pytest.approx(2.0 / 3**0.5 * math.exp(-1 / 5))
+        scores = {}
+        near._vote(scores, one, 1.0, {2: 3}, 3)
+        rare = 1 + math.log(2)
+        assert scores[2] == pytest.approx(rare)
+        assert scores[1] == pytest.approx(rare * math.exp(-1 / 2.05))
+        assert scores[3] == pytest.approx(math.exp(-1 / 2.05))
+
+    @pytest.mark.parametrize("name", ["latest", "neighbours"])
+    def test_bad_bounds_are_named(self, name):
+        with pytest.raises(InvalidParameterError, match=name):
+            Vstan(**{name: 0})

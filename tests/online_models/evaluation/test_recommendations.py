@@ -61,6 +61,31 @@ class TestCases:
         assert report.counts["tested_events"] == 2
 
 
+class TestBaskets:
+    BASKETS = tuple(
+        Event(f"u:{n % 3}", "purchase", START_MS + n * 3_600_000, ("a", "b", "c", "d", f"x{n}"))
+        for n in range(12)
+    )
+
+    def test_a_basket_is_one_case_and_any_item_of_its_rest_is_a_hit(self):
+        report = trial_of(learned=self.BASKETS[:9], tested=self.BASKETS[9:], baskets=True)
+        assert report.counts["cases"] == 3
+        assert report.quality[MODEL]["hit_rate@20"] == 1.0
+        assert report.quality["own history"]["hit_rate@20"] == 1.0
+
+    def test_an_event_with_one_item_is_none(self):
+        assert trial_of(tested=visits(["a", "b"]), baskets=True).counts["cases"] == 0
+
+    def test_what_is_given_takes_no_place_in_a_list(self):
+        report = trial_of(learned=self.BASKETS[:9], tested=self.BASKETS[9:], baskets=True, k=2)
+        # Of the four items in every basket at least one is to be found, those given being left out.
+        assert report.quality["popularity"]["hit_rate@2"] == 1.0
+
+    def test_nothing_of_a_basket_is_learned_before_it_is_judged(self):
+        report = trial_of(tested=self.BASKETS[:1], baskets=True)
+        assert all(row["hit_rate@20"] == 0.0 for row in report.quality.values())
+
+
 class TestLearning:
     def test_each_event_is_predicted_before_it_is_learned(self):
         report = trial_of(tested=visits(["a", "b"], ["a", "b"]))

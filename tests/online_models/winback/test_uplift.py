@@ -30,17 +30,17 @@ def closed_loop(seed, cases=1200, holdout=0.2):
 
 class TestUplift:
     def test_the_true_uplift_lies_within_the_interval_though_the_bandit_picks_whom_it_treats(self):
-        """Of two arms in twenty loops nineteen of twenty intervals should hold it; at least 35 of 40 must."""
+        """Of two arms in twelve loops nineteen of twenty intervals should hold it; at least 20 of 24 must."""
         held = 0
-        for seed in range(20):
-            report, truth = closed_loop(seed, cases=500)
+        for seed in range(12):
+            report, truth = closed_loop(seed, cases=400)
             for arm in (1, 2):
                 held += report[ARMS[arm]].low <= truth[arm] - truth[0] <= report[ARMS[arm]].high
-        assert held >= 35
+        assert held >= 20
 
     def test_plain_rates_would_have_been_wrong(self):
         """The bandit gives an arm to those on whom it works: their plain return rate flatters it."""
-        report, truth = closed_loop(1, cases=3000)
+        report, truth = closed_loop(1, cases=1500)
         plain = report["coupon"].returns / report["coupon"].cases
         assert plain - truth[1] > 0.08
         assert report["coupon"].rate == pytest.approx(truth[1], abs=0.05)

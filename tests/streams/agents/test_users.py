@@ -33,9 +33,8 @@ from tests.online_models.churn.workload import (
 from tests.online_models.winback.test_bandit import outcome_of
 from tests.streams.agents.test_items import SETTINGS
 
-TOPICS = UsersTopics(
-    "events", "dlq", "pairs", "examples", "rank-examples", "scores", "alerts", "interventions", "lists"
-)
+NAMES = "events dlq pairs examples rank-examples scores alerts interventions profiles retention lists"
+TOPICS = UsersTopics(*NAMES.split())
 
 
 class Shop:
@@ -255,3 +254,16 @@ class TestWinBack:
         again.restore(trainer.dirty_rows())
         again.restored()
         assert again.store.winback.current().to_snapshot() == broadcast.bandit.to_snapshot()
+
+
+def test_at_the_end_of_a_day_profiles_and_the_board_are_told_and_a_forgotten_one_is_deleted():
+    shop = Shop(BOUNDED, daily_look=True)
+    shop.apply(shop.record("purchase", "ann", START_MS + HOUR_MS, value=20.0))
+    outputs = shop.apply(shop.record("login", "bob", START_MS + DAY_MS + HOUR_MS))
+    [profile] = [o for o in outputs if o.topic == "profiles"]
+    assert (profile.key, json.loads(profile.value)["stage"]) == (b"u:ann", "new")
+    [board] = [o for o in outputs if o.topic == "retention"]
+    assert (board.key, json.loads(board.value)["daily"]) == (b"2", 1)
+    assert shop.metrics.value("keepstream_active_customers", partition="2", window="day") == 1
+    outputs = shop.apply(shop.record("user_erased", "ann", START_MS + DAY_MS + HOUR_MS))
+    assert [(o.key, o.value) for o in outputs if o.topic == "profiles"] == [(b"u:ann", None)]

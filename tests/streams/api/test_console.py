@@ -95,6 +95,21 @@ class TestPage:
             again = await get(f"{url}/console/{name}", **{"If-None-Match": headers["ETag"]})
             assert again[:2] == (304, "")
 
+    def test_scripts_make_text_of_what_they_are_given_and_never_markup_or_code(self):
+        scripts = [name for name in web.ASSETS if name.endswith(".js") and not name.startswith("vendor/")]
+        assert len(scripts) > 3
+        for name in scripts:
+            text = web.read(name).decode()
+            for way in (
+                "innerHTML",
+                "outerHTML",
+                "insertAdjacentHTML",
+                "document.write",
+                "eval(",
+                "Function(",
+            ):
+                assert way not in text, (name, way)
+
     @pytest.mark.parametrize("name", ["nothing.js", "__init__.py", "..%2F..%2Fsettings%2Fsections.py"])
     async def test_no_other_file_is(self, two_partitions, start, name):
         url = await start(FakeWorker(two_partitions))
