@@ -17,11 +17,8 @@ from online_models.churn.erasure import ERASED, at_their_place
 from online_models.churn.ingest import apply_events
 from online_models.churn.labels import ROW_PREFIX as LABEL_ROWS
 from online_models.churn.labels import PendingLabels
-<<<<<<< HEAD
-from online_models.churn.reasons import Explanation
-=======
 from online_models.churn.quarantine import QUARANTINE_ROW, Quarantine
->>>>>>> console
+from online_models.churn.reasons import Explanation
 from online_models.churn.rows import Rows, spend_of, user_layout
 from online_models.churn.schedule import Schedule, last_seen_ms
 from online_models.churn.scorer import ChurnScorer
