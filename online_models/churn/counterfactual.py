@@ -46,5 +46,6 @@ def after_purchase(rows: Rows, now_ms: int, settings: UserSettings) -> Rows:
         quantity=np.zeros(0),
     )
     everyone = np.arange(count)
-    apply_events(bought, everyone, purchases, everyone, settings, now_ms + 1, TouchSampler(0))
+    muted = np.ones(count, np.bool_)
+    apply_events(bought, everyone, purchases, everyone, settings, now_ms + 1, TouchSampler(0), muted)
     return bought
