@@ -45,7 +45,6 @@ def after_purchase(rows: Rows, now_ms: int, settings: UserSettings) -> Rows:
         price=np.zeros(0),
         quantity=np.zeros(0),
     )
-    everyone = np.arange(count)
-    muted = np.ones(count, np.bool_)
+    everyone, muted = np.arange(count), np.zeros(count, np.bool_)
     apply_events(bought, everyone, purchases, everyone, settings, now_ms + 1, TouchSampler(0), muted)
     return bought
