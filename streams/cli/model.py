@@ -208,12 +208,22 @@ def _print_card(card: dict[str, Any]) -> None:
     print("\nmeasures")
     for name, value in card["metrics"].items():
         print(f"  {name:<34} {_number(value):>10}")
-    linear = "linear weights, beside a hidden layer"
-    meaning = "what one unit adds to the log-odds of leaving" if card["model"] == "churn" else linear
-    print(f"\nweights ({meaning})")
+    print(f"\nweights ({_meaning(card)})")
     for name, weight in sorted(card["weights"].items(), key=lambda pair: -abs(pair[1])):
         print(f"  {name:<34} {weight:>+10.4f}")
     print(f"  {'(constant)':<34} {card['bias'] or 0.0:>+10.4f}")
+
+
+def _meaning(card: dict[str, Any]) -> str:
+    """Return what the weights are, and who is champion where models compete."""
+    if card["model"] != "churn":
+        return "linear weights, beside a hidden layer"
+    metrics = card["metrics"]
+    leading = [name for name, value in metrics.items() if name.endswith("_champion") and value]
+    champion = leading[0].removesuffix("_champion") if leading else ""
+    by = f" of {champion}, the champion" if champion else ""
+    beside = ", beside the rolled hazard" if champion in {"blend", "rolled"} else ""
+    return f"what one unit adds to the log-odds of leaving{by}{beside}"
 
 
 def _number(value: float | None) -> str:
