@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from online_models.items.rank_examples import RankExamples
 from online_models.items.rank_trainer import PublishedRanker, RankTrainerSettings, RankTrainerStore
 from streams.agents import documents
+from streams.agents.internal import unpack_all
 from streams.agents.report import Report
 from streams.encode import encode_snapshot
 from streams.engine.handler import Output, Record, Row
@@ -43,8 +44,8 @@ class RankerHandler:
     def apply(self, records: Sequence[Record]) -> Sequence[Output]:
         """Learn set by set, and publish rankers that are due."""
         published: list[PublishedRanker] = []
-        for record in records:
-            published += self.store.apply(RankExamples.unpack(record.value or b""))
+        for examples in unpack_all(records, RankExamples.unpack):
+            published += self.store.apply(examples)
         for metric, value in self.store.card().items():
             if not math.isnan(value):
                 self._report.model_quality(documents.RANKER, metric, value)

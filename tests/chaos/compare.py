@@ -6,14 +6,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from online_models.winback.learner import WinbackLearner
 from streams import topics
 from streams.settings import Settings
 from tests.chaos.events import Truth
-from tests.chaos.outcome import Document, Outcome, Place, example_counts, pair_rows, touch_rows
+from tests.chaos.outcome import (
+    Document,
+    Outcome,
+    Place,
+    example_counts,
+    pair_rows,
+    rank_targets,
+    touch_rows,
+)
 from tests.chaos.replay import (
     deviation,
     event_counts,
     replayed_items,
+    replayed_ranker,
     replayed_trainer,
     restored_items,
     restored_trainer,
@@ -62,7 +72,16 @@ def compare(undisturbed: Outcome, disturbed: Outcome, settings: Settings) -> Ite
         yield Verdict(what, np.array_equal(*each), f"{len(each[0]):,} and {len(each[1]):,}")
     examples = [example_counts(run.examples) for run in (undisturbed, disturbed)]
     yield _same("training examples, bit for bit", *examples, f"{examples[0].total():,}")
-    for name in (topics.ALERTS.name, topics.DEAD_LETTERS.name):
+    # Their features may be a moment apart: a batch's candidates are weighed at its latest touch.
+    touched = [rank_targets(run.rank_examples) for run in (undisturbed, disturbed)]
+    yield _same("touches that the ranker learns from", *touched, f"{touched[0].total():,}")
+    for name in (
+        topics.ALERTS.name,
+        topics.INTERVENTIONS.name,
+        topics.PROFILES.name,
+        topics.RETENTION.name,
+        topics.DEAD_LETTERS.name,
+    ):
         every = [{(d.key, d.id): d.content for d in run.documents[name]} for run in (undisturbed, disturbed)]
         yield _same(f"{name}: every one", *every, f"{len(every[0]):,}")
     # Of a batch's scores and lists the last one of a user is published, wherever batches were cut; none of a
@@ -121,11 +140,26 @@ def _against_replays(outcome: Outcome, settings: Settings) -> Iterator[Verdict]:
         apart <= WEIGHT_TOLERANCE and models[0].card == models[1].card and models[0].ready,
         f"{int(models[0].card['churn_labels']):,} labels learned, largest deviation {apart:.1e}",
     )
-    versions = [document.order for document in outcome.documents[topics.MODELS.name]]
+    bandits = [trainer.winback, restored.winback]
     yield Verdict(
-        "published models are versions of that replay",
-        set(versions) <= scorers.keys() and versions[-1:] == [trainer.version],
-        f"{len(versions)} of {trainer.version}",
+        "the bandit as a replay of the outcomes gives it, bit for bit",
+        _is_same_bandit(*bandits) and len(outcome.outcomes) > 0,
+        f"{int(bandits[0].card()['outcomes']):,} outcomes",
+    )
+    ranker = replayed_ranker(outcome)
+    held = outcome.ranker.get(0, {})
+    figures = f"{sum(map(len, outcome.rank_examples)):,} sets, {sum(map(len, held.values())):,} bytes"
+    yield _same("the ranker as a replay of its examples gives it, bit for bit", ranker.rows, held, figures)
+    newest = {"churn": trainer.version, "winback": trainer.winback.version, "ranker": ranker.versions}
+    versions: dict[str, list[int]] = {}
+    for document in outcome.documents[topics.MODELS.name]:
+        versions.setdefault(document.id.rpartition("-")[0], []).append(document.order)
+    yield Verdict(
+        "published models are versions of those replays",
+        versions.keys() == {model for model, version in newest.items() if version}
+        and set(versions.get("churn", ())) <= scorers.keys()
+        and all(found[-1] == newest[model] for model, found in versions.items()),
+        ", ".join(f"{len(found)} of {newest.get(model)} {model}" for model, found in versions.items()),
     )
 
 
@@ -152,6 +186,10 @@ def _positions(outcome: Outcome) -> Iterator[Verdict]:
     yield _same("positions stand at the ends of the log", wanted, found, f"{len(found)} partitions")
     figures = f"{len(outcome.positions)} partitions"
     yield _same("committed offsets are the positions", outcome.positions, outcome.committed, figures)
+
+
+def _is_same_bandit(one: WinbackLearner, other: WinbackLearner) -> bool:
+    return one.current().to_snapshot() == other.current().to_snapshot()
 
 
 def _by_partition(places: Iterable[Place]) -> dict[int, list[Place]]:

@@ -16,6 +16,7 @@ from online_models.admission import ROW_PREFIX as ADMISSION_ROWS
 from online_models.churn.labels import ExampleBatch
 from online_models.events import hash_ids
 from online_models.items.pairs import PairBatch
+from online_models.items.rank_examples import RankExamples
 from online_models.journal import Journal
 from online_models.winback.outcomes import OutcomeBatch
 from streams import model_rows, topics
@@ -31,7 +32,10 @@ Rows = dict[int, dict[bytes, bytes]]
 OUTPUTS = (
     topics.RECOMMENDATIONS,
     topics.ALERTS,
+    topics.INTERVENTIONS,
     topics.SCORES,
+    topics.PROFILES,
+    topics.RETENTION,
     topics.DEAD_LETTERS,
     topics.MODELS,
     topics.NEIGHBOURS,
@@ -64,14 +68,16 @@ class Outcome:
     ----------
     events
         (key, value) of the event log, by partition.
-    users, items, trainer
+    users, items, trainer, ranker
         State rows.
     positions, committed
         Position rows and committed offsets, by source topic and partition.
     pairs
         Records of item pairs, by partition, in order.
-    examples
-        Records of training examples, in order.
+    examples, outcomes
+        Records of training examples, in order, and of what came of win-back.
+    rank_examples
+        Records of sets of candidates, in order.
     documents
         Outputs in the order of their partitions, by topic name without prefix.
     erased
@@ -84,10 +90,13 @@ class Outcome:
     users: Rows = field(default_factory=dict)
     items: Rows = field(default_factory=dict)
     trainer: Rows = field(default_factory=dict)
+    ranker: Rows = field(default_factory=dict)
     positions: dict[tuple[str, int], int] = field(default_factory=dict)
     committed: dict[tuple[str, int], int] = field(default_factory=dict)
     pairs: dict[int, list[PairBatch]] = field(default_factory=lambda: defaultdict(list))
     examples: list[ExampleBatch] = field(default_factory=list)
+    outcomes: list[OutcomeBatch] = field(default_factory=list)
+    rank_examples: list[RankExamples] = field(default_factory=list)
     documents: dict[str, list[Document]] = field(default_factory=dict)
     erased: dict[str, set[bytes]] = field(default_factory=dict)
     places: dict[str, list[Place]] = field(default_factory=dict)
@@ -101,18 +110,13 @@ class Outcome:
 def read_outcome(run: ShopRun) -> Outcome:
     """Read what a run left behind; its workers have stopped."""
     found = Outcome()
-    for message in records(run.bootstrap, run.topic(topics.EVENTS)):
-        found.events[message.partition()].append((message.key(), message.value()))
-    for message in records(run.bootstrap, run.topic(topics.ITEM_PAIRS)):
-        found.pairs[message.partition()].append(PairBatch.unpack(message.value()))
-    for message in records(run.bootstrap, run.topic(topics.EXAMPLES)):
-        if not OutcomeBatch.packed(message.value()):
-            found.examples.append(ExampleBatch.unpack(message.value()))
+    _read_logs(run, found)
     offsets = run.positions()
     for source, changelog, rows in (
         (topics.EVENTS, topics.USERS_CHANGELOG, found.users),
         (topics.ITEM_PAIRS, topics.ITEMS_CHANGELOG, found.items),
         (topics.EXAMPLES, topics.TRAINER_CHANGELOG, found.trainer),
+        (topics.RANK_EXAMPLES, topics.RANKER_CHANGELOG, found.ranker),
     ):
         for partition, state in _rows(run, changelog).items():
             found.positions[source.name, partition] = decode_position(state.pop(POSITION_KEY))
@@ -130,6 +134,21 @@ def read_outcome(run: ShopRun) -> Outcome:
         newest = {message.key(): message.value() for message in ordered}
         found.erased[topic.name] = {key for key, value in newest.items() if value is None}
     return found
+
+
+def _read_logs(run: ShopRun, found: Outcome) -> None:
+    """Read what went into the agents."""
+    for message in records(run.bootstrap, run.topic(topics.EVENTS)):
+        found.events[message.partition()].append((message.key(), message.value()))
+    for message in records(run.bootstrap, run.topic(topics.ITEM_PAIRS)):
+        found.pairs[message.partition()].append(PairBatch.unpack(message.value()))
+    for message in records(run.bootstrap, run.topic(topics.EXAMPLES)):
+        if OutcomeBatch.packed(message.value()):
+            found.outcomes.append(OutcomeBatch.unpack(message.value()))
+        else:
+            found.examples.append(ExampleBatch.unpack(message.value()))
+    for message in records(run.bootstrap, run.topic(topics.RANK_EXAMPLES)):
+        found.rank_examples.append(RankExamples.unpack(message.value()))
 
 
 def opened(rows: Iterable[tuple[bytes, bytes | None]]) -> dict[bytes, bytes]:
@@ -191,6 +210,11 @@ def _document(topic: topics.Topic, message: Message) -> Document:
         return Document(key, content["id"], int(content["id"].split("-")[1]), "")
     # What the record tells of the batch it was found in may differ; what was found may not.
     del content["source"]
+    if (outcome := content.get("outcome")) is not None:
+        # Said when it is final, behind decisions that came later.
+        return Document(
+            key, f"{content['id']}, outcome", outcome["event_time"], json.dumps(content, sort_keys=True)
+        )
     return Document(key, content["id"], content["event_time"], json.dumps(content, sort_keys=True))
 
 
@@ -242,4 +266,13 @@ def example_counts(batches: list[ExampleBatch]) -> Counter[bytes]:
             msgspec.msgpack.encode([*values, batch.features[n].tobytes()])
             for n, values in enumerate(zip(*plain, strict=True))
         )
+    return counts
+
+
+def rank_targets(batches: list[RankExamples]) -> Counter[tuple[int, int, int]]:
+    """Return how often a set was passed on: when, how many candidates, and which of them was touched."""
+    counts: Counter[tuple[int, int, int]] = Counter()
+    for batch in batches:
+        columns = (batch.time_ms, np.diff(batch.start), batch.target)
+        counts.update(zip(*(column.tolist() for column in columns), strict=True))
     return counts

@@ -11,6 +11,7 @@ from online_models.churn.scorer import ChurnScorer
 from online_models.churn.trainer import TrainerStore
 from online_models.events import EVENT_NAMES
 from online_models.items.cooccurrence import CooccurrenceStore
+from online_models.items.rank_trainer import RankTrainerStore
 from online_models.journal import Journal
 from streams.settings import Settings
 from streams.store_settings import cooccurrence_settings, trainer_settings, user_settings
@@ -41,7 +42,24 @@ def replayed_trainer(outcome: Outcome, settings: Settings) -> Replayed:
     scorers = {}
     for batch in outcome.examples:
         scorers |= {scorer.version: scorer for scorer in trainer.apply(batch).scorers}
+    for batch in outcome.outcomes:
+        trainer.winback.apply(batch)
     return Replayed(trainer, scorers)
+
+
+class ReplayedRanker(NamedTuple):
+    """Rows of a fresh trainer of the ranker after its whole examples topic, and how many rankers were due."""
+
+    rows: dict[bytes, bytes]
+    versions: int
+
+
+def replayed_ranker(outcome: Outcome) -> ReplayedRanker:
+    """Give a fresh trainer of the ranker every record of its examples topic, in order."""
+    ranker = RankTrainerStore()
+    for batch in outcome.rank_examples:
+        ranker.apply(batch)
+    return ReplayedRanker(opened(ranker.dirty_rows()), ranker.version)
 
 
 def restored_trainer(outcome: Outcome, settings: Settings) -> TrainerStore:

@@ -157,6 +157,7 @@ class ShopRun:
             (topics.EVENTS, topics.USERS_CHANGELOG),
             (topics.ITEM_PAIRS, topics.ITEMS_CHANGELOG),
             (topics.EXAMPLES, topics.TRAINER_CHANGELOG),
+            (topics.RANK_EXAMPLES, topics.RANKER_CHANGELOG),
         )
         return [Agent(self.topic(source), self.topic(changelog)) for source, changelog in pairs]
 

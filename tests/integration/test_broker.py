@@ -63,7 +63,7 @@ def test_the_command_serves_until_it_is_interrupted_and_leaves_nothing_behind(tm
     address = re.search(r"127\.0\.0\.1:\d+", process.stdout.readline())[0]
     assert topics.ensure(load(environ={}, bootstrap_servers=address))
     process.send_signal(blow)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == code
     assert errors == ""
     with EmbeddedBroker(tmp_path / "broker") as broker:

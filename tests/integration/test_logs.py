@@ -69,4 +69,5 @@ def test_lines_are_json_and_hold_no_user_and_no_secret(settings, start):
     assert by_logger["streams.engine.restore"]["level"] == "info"
     assert by_logger["streams.engine.restore"]["rows"] == 0
     assert {line["level"] for line in lines if "checkpoint of" in line["message"]} == {"debug"}
-    assert [line["partitions"] for line in lines if line["message"].startswith("generation")] == [9]
+    held = 2 * settings.topics.events_partitions + 2  # users and items; trainer and ranker
+    assert [line["partitions"] for line in lines if line["message"].startswith("generation")] == [held]
