@@ -2,7 +2,6 @@
 
 import operator
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -10,8 +9,7 @@ import numpy as np
 from online_models import snapshots
 from online_models.admission import ROW_PREFIX as ADMISSION_ROWS
 from online_models.admission import Admission
-from online_models.churn.alerts import ChurnAlert
-from online_models.churn.checks import Checked, Checker
+from online_models.churn.checks import Checker
 from online_models.churn.effects import Collected, ForgetReason, UserEffects, UserView
 from online_models.churn.erasure import ERASED, at_their_place
 from online_models.churn.ingest import apply_events
@@ -19,7 +17,7 @@ from online_models.churn.labels import ROW_PREFIX as LABEL_ROWS
 from online_models.churn.labels import PendingLabels
 from online_models.churn.quarantine import QUARANTINE_ROW, Quarantine
 from online_models.churn.reasons import Explanation
-from online_models.churn.rows import Rows, spend_of, user_layout
+from online_models.churn.rows import spend_of, user_layout
 from online_models.churn.schedule import Schedule, last_seen_ms
 from online_models.churn.scorer import ChurnScorer
 from online_models.churn.settings import DAY_MS, UserSettings
@@ -33,12 +31,9 @@ from online_models.journal import Journal
 from online_models.row_format import SCHEMA_ROWS
 from online_models.table import Table
 from online_models.value.daily import look
-from online_models.value.expected import expected_spend
 from online_models.winback.bandit import BanditPolicy
-from online_models.winback.context import contexts
 from online_models.winback.desk import WinbackDesk
 from online_models.winback.open_decisions import ROW_PREFIX as DECISION_ROWS
-from online_models.winback.settings import NONE
 
 CLOCK_ROW: Final = b"\0clock"
 
@@ -106,10 +101,8 @@ class UserStore:
         ----------
         events
             Decoded events of the partition.
-        scorer
-            The newest model; None scores by recency and alerts nobody.
-        bandit
-            What is believed of the actions; None believes nothing.
+        scorer, bandit
+            The newest model, None scores by recency and alerts nobody; what is believed of the actions.
         """
         events = at_their_place(events, self.clock.now_ms)
         found = Collected()
@@ -348,18 +341,15 @@ class UserStore:
         """Return when the next day ends, `NEVER` where nobody is known."""
         if not self.settings.daily_look or not len(self._table):
             return NEVER
-        if self._looked_ms:
-            return self._looked_ms + DAY_MS
-        return (self.clock.now_ms // DAY_MS + 1) * DAY_MS
+        return (self.clock.now_ms // DAY_MS + 1) * DAY_MS if not self._looked_ms else self._looked_ms + DAY_MS
 
     def _look(self, now_ms: int, found: Collected) -> None:
         """At the end of a day: every customer's profile where it has changed, and the board."""
         if not self.settings.daily_look or now_ms % DAY_MS or now_ms < self._looked_ms + DAY_MS:
             return
-        self._looked_ms = now_ms
-        self._clock_dirty = True
-        numbers = self._schedule.customers(self._table.live_rows())
-        numbers = numbers[self._table.rows["last_ms"][numbers] > 0]
+        self._looked_ms, self._clock_dirty = now_ms, True
+        known = self._schedule.customers(self._table.live_rows())
+        numbers = known[self._table.rows["last_ms"][known] > 0]
         rows = self._table.rows[numbers]
         before = rows[["stage", "segment"]].copy()
         profiles, board = look([self._table.key_of(n) for n in numbers.tolist()], rows, now_ms, self.settings)
@@ -378,8 +368,7 @@ class UserStore:
             self._evict(chosen, "full", found)
 
     def _evict(self, numbers: Int64s, reason: ForgetReason, found: Collected) -> None:
-        rows = self._table.rows[numbers]
-        known = (rows["score_ms"] > 0) | (rows["stage"] > 0)
+        known = (self._table.rows["score_ms"][numbers] > 0) | (self._table.rows["stage"][numbers] > 0)
         for number, published in zip(numbers.tolist(), known.tolist(), strict=True):
             subject = self._table.key_of(number)
             self._forget(subject, number)
@@ -404,24 +393,8 @@ class UserStore:
         marked = [subjects[i] for i in marks.tolist()]
         self._labels.freeze(marked, self._schedule.hash[due[marks]], checked.features[marks], now_ms)
         found.scores += checked.scores
-        found.alerts += self._with_actions(checked, rows, now_ms, bandit, found)
+        alerts, decisions = self._desk.act_on(checked.alerts, rows[checked.alerted], now_ms, bandit)
+        found.alerts += alerts
+        found.decisions += decisions
         found.withheld.update(checked.withheld)
         self._clock_dirty = True
-
-    def _with_actions(  # what a tick knows
-        self, checked: Checked, rows: Rows, now_ms: int, bandit: BanditPolicy | None, found: Collected
-    ) -> list[ChurnAlert]:
-        """Return the alerts with the actions decided on; the rule's stay where none are set."""
-        if not self._desk.active or not checked.alerts:
-            return checked.alerts
-        subjects = [alert.subject for alert in checked.alerts]
-        chosen = rows[checked.alerted]
-        probability = np.array([alert.probability for alert in checked.alerts])
-        spend = expected_spend(chosen, now_ms, self.settings.horizon_ms)
-        x = contexts(chosen, probability, spend, now_ms, self.settings.horizon_ms)
-        decisions = self._desk.decide(subjects, x, now_ms, bandit or BanditPolicy())
-        found.decisions += [decision for decision in decisions if decision is not None]
-        return [
-            replace(alert, action=NONE if decision is None else decision.action)
-            for alert, decision in zip(checked.alerts, decisions, strict=True)
-        ]

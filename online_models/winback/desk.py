@@ -2,13 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
+from online_models.churn.alerts import ChurnAlert
+from online_models.churn.rows import Rows
 from online_models.churn.settings import DAY_MS, UserSettings
 from online_models.events import Floats, hash_id
+from online_models.value.expected import expected_spend
 from online_models.winback.bandit import BanditPolicy
+from online_models.winback.context import contexts
 from online_models.winback.open_decisions import OpenDecisions
 from online_models.winback.outcomes import Decision
 from online_models.winback.settings import NONE
@@ -35,6 +40,7 @@ class WinbackDesk:
 
     def __init__(self, settings: UserSettings) -> None:
         self.settings = settings.winback
+        self._horizon_ms = settings.horizon_ms
         self.waiting = OpenDecisions(settings.horizon_ms, settings.allowed_lateness_ms)
         self._day = 0
         self._spent: Counter[str] = Counter()
@@ -43,6 +49,32 @@ class WinbackDesk:
     def active(self) -> bool:
         """Whether there is anything to choose from."""
         return bool(self.settings.actions)
+
+    def act_on(
+        self, alerts: list[ChurnAlert], rows: Rows, now_ms: int, policy: BanditPolicy | None
+    ) -> tuple[list[ChurnAlert], list[Decision]]:
+        """Return alerts with the actions decided on, and the decisions; a rule's hints stay without actions.
+
+        Parameters
+        ----------
+        alerts, rows
+            n alerts, and (n,) the rows of their users.
+        now_ms
+            Time of the check.
+        policy
+            What the bandit believes; None for nothing.
+        """
+        if not self.active or not alerts:
+            return alerts, []
+        probability = np.array([alert.probability for alert in alerts])
+        spend = expected_spend(rows, now_ms, self._horizon_ms)
+        x = contexts(rows, probability, spend, now_ms, self._horizon_ms)
+        found = self.decide([alert.subject for alert in alerts], x, now_ms, policy or BanditPolicy())
+        acted = [
+            replace(alert, action=NONE if decision is None else decision.action)
+            for alert, decision in zip(alerts, found, strict=True)
+        ]
+        return acted, [decision for decision in found if decision is not None]
 
     def decide(
         self, subjects: Sequence[str], x: Floats, now_ms: int, policy: BanditPolicy
