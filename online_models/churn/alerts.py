@@ -19,6 +19,8 @@ WithheldReason = Literal["budget", "frequency", "quiet"]
 """Why a user is not alerted who should be: the day's cap, the user's cap, or quiet hours (sent later)."""
 
 _PURCHASE: Final = KIND["purchase"]
+_MOST_KEPT: Final = 1_000
+"""A larger cap has no bar: all its urgencies would have to be kept."""
 
 Action = Literal["cart_reminder", "service_call", "loyalty_offer", "win_back_message"]
 """What the fixed rule suggests where no actions are set."""
@@ -84,12 +86,18 @@ class AlertPolicy:
     ----------
     day, sent
         Day (days since the epoch) of the last alert, and alerts sent on it; part of the store's state.
+    best, bar
+        The largest urgencies of the day, as many as the cap, and the least of them on the day before: checks
+        are spread over the day, so without a bar the budget would go to whoever is checked first. For other
+        rules than ``risk``; part of the store's state.
     """
 
     def __init__(self, settings: AlertSettings) -> None:
         self.settings = settings
         self.day = 0
         self.sent = 0
+        self.best: list[float] = []
+        self.bar = 0.0
 
     def choose(
         self, rows: npt.NDArray[Any], probability: Floats, gain: Floats, threshold: float, now_ms: int
@@ -109,6 +117,7 @@ class AlertPolicy:
         now_ms
             Time of the check.
         """
+        self._begin(now_ms // DAY_MS)
         urgency, wanted, calm = self._judge(probability, gain, threshold)
         rows["calmed"] |= calm & (rows["alert_ms"] > 0)
         wanted &= self._armed(rows, now_ms)
@@ -122,7 +131,8 @@ class AlertPolicy:
             withheld["quiet"] = ready.size
             ready = ready[:0]
         order = ready[np.argsort(-urgency[ready], kind="stable")]
-        alerted = order[: self._allowance(now_ms, order.size)]
+        alerted = self._above_the_bar(order, urgency)
+        alerted = alerted[: self._allowance(alerted.size)]
         withheld["budget"] = order.size - alerted.size
         _note(rows, alerted, now_ms)
         return Choice(alerted, {reason: count for reason, count in withheld.items() if count})
@@ -132,7 +142,7 @@ class AlertPolicy:
     ) -> tuple[Floats, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
         """Return how urgent users are, whether to alert them, and whether the risk has calmed down."""
         settings = self.settings
-        if settings.rule == "value":
+        if settings.rule != "risk":
             fixed = settings.threshold or 0.0
             return gain, (gain > 0) & (probability >= fixed), probability < fixed - settings.hysteresis
         threshold = self.threshold(learned)
@@ -149,9 +159,20 @@ class AlertPolicy:
         """Return the threshold in force, given the one that the trainer learned."""
         return learned if self.settings.threshold is None else self.settings.threshold
 
-    def _allowance(self, now_ms: int, wanted: int) -> int:
-        if self.day != now_ms // DAY_MS:
-            self.day, self.sent = now_ms // DAY_MS, 0
+    def _begin(self, day: int) -> None:
+        if self.day != day:
+            cap = self.settings.daily_cap
+            self.bar = self.best[0] if cap and len(self.best) >= cap else 0.0
+            self.day, self.sent, self.best = day, 0, []
+
+    def _above_the_bar(self, order: Int64s, urgency: Floats) -> Int64s:
+        cap = self.settings.daily_cap
+        if self.settings.rule == "risk" or cap is None or cap > _MOST_KEPT:
+            return order
+        self.best = sorted([*self.best, *urgency[order[:cap]].tolist()])[-cap:] if cap else []
+        return order[urgency[order] >= self.bar]
+
+    def _allowance(self, wanted: int) -> int:
         cap = self.settings.daily_cap
         granted = wanted if cap is None else min(wanted, max(cap - self.sent, 0))
         self.sent += granted

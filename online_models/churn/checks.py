@@ -19,6 +19,8 @@ from online_models.churn.scorer import ChurnScorer
 from online_models.churn.settings import UserSettings
 from online_models.events import Floats, Int64s
 from online_models.value.expected import expected_spend
+from online_models.winback.bandit import BanditPolicy
+from online_models.winback.context import contexts
 
 
 def recency_score(x: Features32) -> Floats:
@@ -69,7 +71,14 @@ class Checker:
         self.settings = settings
         self.policy = AlertPolicy(settings.alerts)
 
-    def check(self, subjects: Sequence[str], rows: Rows, now_ms: int, scorer: ChurnScorer | None) -> Checked:
+    def check(
+        self,
+        subjects: Sequence[str],
+        rows: Rows,
+        now_ms: int,
+        scorer: ChurnScorer | None,
+        bandit: BanditPolicy | None = None,
+    ) -> Checked:
         """Check users and note score and alert in their rows.
 
         Parameters
@@ -81,6 +90,8 @@ class Checker:
             Time of the check.
         scorer
             The newest model; without a trained one users are scored by recency and nobody is alerted.
+        bandit
+            What is believed of the win-back actions; asked by the rule ``effect``.
         """
         x = features(rows, now_ms, self.settings)
         trained = scorer is not None and scorer.ready
@@ -95,7 +106,7 @@ class Checker:
         ]
         if scorer is None or not trained:
             return Checked(x, scores)
-        gain = self._gain(rows, probability, now_ms)
+        gain = self._gain(rows, probability, now_ms, bandit)
         choice = self.policy.choose(rows, probability, gain, scorer.threshold, now_ms)
         alerts = [
             self._alert(subjects[i], rows[[i]], x[[i]], float(probability[i]), float(gain[i]), now_ms, scorer)
@@ -103,10 +114,15 @@ class Checker:
         ]
         return Checked(x, scores, alerts, choice.alerted, choice.withheld)
 
-    def _gain(self, rows: Rows, probability: Floats, now_ms: int) -> Floats:
-        alerts = self.settings.alerts
-        at_stake = expected_spend(rows, now_ms, self.settings.horizon_ms) * alerts.margin
-        return np.asarray(at_stake * probability - alerts.cost)
+    def _gain(self, rows: Rows, probability: Floats, now_ms: int, bandit: BanditPolicy | None) -> Floats:
+        settings, alerts = self.settings, self.settings.alerts
+        spend = expected_spend(rows, now_ms, settings.horizon_ms)
+        if alerts.rule == "effect" and bandit is not None and bandit.version:
+            winback = settings.winback
+            x = contexts(rows, probability, spend, now_ms, settings.horizon_ms)
+            costs = np.array([winback.cost_of(arm) for arm in winback.arms]) / winback.return_value
+            return bandit.effects(winback.arms, costs, x) * winback.return_value - alerts.cost
+        return np.asarray(spend * alerts.margin * probability - alerts.cost)
 
     def explain(self, row: Rows, now_ms: int, scorer: ChurnScorer) -> Explanation:
         """Return why one user, given as (1,) rows, is likely to leave."""

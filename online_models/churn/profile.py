@@ -200,6 +200,8 @@ class UserStore:
                 "latest_ms": self._admission.latest_ms,
                 "alert_day": self._checker.policy.day,
                 "alerts": self._checker.policy.sent,
+                "alert_best": self._checker.policy.best,
+                "alert_bar": self._checker.policy.bar,
                 "winback": self._desk.budget_state(),
                 "looked_ms": self._looked_ms,
                 "touch_sample": self._sampler.state(),
@@ -259,6 +261,8 @@ class UserStore:
                 operator.index(state[name]) for name in names
             )
             self._looked_ms = operator.index(state.get("looked_ms", 0))
+            policy.best = [float(urgency) for urgency in state.get("alert_best", ())]
+            policy.bar = float(state.get("alert_bar", 0.0))
             if "winback" in state:
                 self._desk.restore_budget(state["winback"])
             # Releases before the ranker learned kept no sample.
@@ -391,7 +395,7 @@ class UserStore:
     ) -> None:
         rows = self._table.rows[due]
         subjects = [self._table.key_of(number) for number in due.tolist()]
-        checked = self._checker.check(subjects, rows, now_ms, scorer)
+        checked = self._checker.check(subjects, rows, now_ms, scorer, bandit)
         self._table.rows[due] = rows
         self._table.touch(due)
         heard = rows["muted_until_ms"] <= now_ms

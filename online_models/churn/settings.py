@@ -45,8 +45,9 @@ class BgNbdSettings:
                 raise InvalidParameterError(f"{name} must be positive, got {value}")
 
 
-AlertRule = Literal["risk", "value"]
-"""Whom to alert: ``risk``: whose probability reaches the threshold; ``value``: who is worth the cost."""
+AlertRule = Literal["risk", "value", "effect"]
+"""Whom to alert: ``risk``: whose probability reaches the threshold; ``value``: who is worth the cost;
+``effect``: on whom a win-back action works; until a bandit has learned that it is ``value``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class AlertSettings:
     ----------
     threshold
         Fixed probability from which on a user is alerted; None lets the trainer choose it for the budget.
-        With the rule ``value`` a fixed one must be reached besides, and a learned one is not asked for.
+        With other rules than ``risk`` a fixed one must be reached besides; a learned one is not asked for.
     daily_budget
         Alerts a day over all partitions, event time; None for no bound (then `threshold` must be given).
     partitions
@@ -104,7 +105,7 @@ class AlertSettings:
             raise InvalidParameterError("threshold must be given where daily_budget is None, got None")
         if self.threshold is not None and not 0.0 < self.threshold <= 1.0:
             raise InvalidParameterError(f"threshold must be above 0 and at most 1, got {self.threshold}")
-        if self.rule == "value" and self.hysteresis and self.threshold is None:
+        if self.rule != "risk" and self.hysteresis and self.threshold is None:
             raise InvalidParameterError("threshold must be given where hysteresis goes by it, got None")
         for name, low, high in (
             ("daily_budget", 0, None),

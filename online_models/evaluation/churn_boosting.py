@@ -1,7 +1,7 @@
 """Boosted trees, fitted anew every week to all labels known by then: what a nightly job would do at its best.
 
-The trees see the same frozen features as the online models. LightGBM is a development extra; nothing else of
-Keepstream needs it.
+The trees see the same frozen features as the online models. LightGBM is in the extra `evaluation`; nothing
+else of Keepstream needs it.
 
 References
 ----------
@@ -56,10 +56,10 @@ class WeeklyBoosting:
 
     def __init__(self) -> None:
         try:
-            import lightgbm  # noqa: PLC0415  # a development extra: needed only here
+            import lightgbm  # noqa: PLC0415  # an extra: needed only here
         except ImportError as error:
             raise MissingPackageError(
-                "LightGBM is not installed: pip install 'keepstream[dev]', or leave --lightgbm out"
+                "LightGBM is not installed: pip install 'keepstream[evaluation]', or leave --lightgbm out"
             ) from error
         self._lightgbm: Any = lightgbm
         self._known_ms: list[int] = []

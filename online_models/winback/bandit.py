@@ -78,6 +78,24 @@ class BanditPolicy:
         mean, deviation = self.rewards(arms, x)
         return (1 - exploration) * chance_of_best(mean - costs, deviation) + exploration / len(arms)
 
+    def effects(self, arms: Sequence[str], costs: Floats, x: Floats) -> Floats:
+        """Return (n,) how much more the best arm is expected to give, less its cost, than the first.
+
+        Parameters
+        ----------
+        arms
+            A names, doing nothing first.
+        costs
+            (A,) costs of the arms, in the unit of the reward.
+        x
+            (n, C) contexts.
+        """
+        none = np.zeros(x.shape[1])
+        # Not a BLAS product: its rounding depends on how many rows there are.
+        gains = [np.einsum("ij,j->i", x, self.means.get(arm, none)) for arm in arms]
+        less = [gain - cost for gain, cost in zip(gains, costs, strict=True)]
+        return np.asarray(np.max(less, axis=0) - gains[0])
+
     def to_snapshot(self) -> dict[str, Any]:
         """Return the policy as plain numbers and strings."""
         return {

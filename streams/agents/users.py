@@ -4,6 +4,7 @@ from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -245,10 +246,26 @@ class UsersHandler:
         horizon_ms = self.store.settings.horizon_ms
         treated = [one.subject for one in effects.decisions if one.action != NONE]
         lists = documents.lists_by_subject(treated, self._recommend(self.store.histories(treated)))
-        found = [
-            *interventions.outcomes(effects.outcomes, origin, horizon_ms),
-            *interventions.decisions(effects.decisions, lists, origin, horizon_ms),
+        told = [
+            *(
+                (one.matured_ms, document)
+                for one, document in zip(
+                    effects.outcomes,
+                    interventions.outcomes(effects.outcomes, origin, horizon_ms),
+                    strict=True,
+                )
+            ),
+            *(
+                (one.at_ms, document)
+                for one, document in zip(
+                    effects.decisions,
+                    interventions.decisions(effects.decisions, lists, origin, horizon_ms),
+                    strict=True,
+                )
+            ),
         ]
+        # One batch may hold a decision, its outcome, and the next decision. At one tick outcomes come first.
+        found = [document for _, document in sorted(told, key=itemgetter(0))]
         batch = OutcomeBatch.of(effects.outcomes)
         examples = [Output(self._topics.examples, 0, None, batch.pack())] if len(batch) else []
         return [*self._keyed(self._topics.interventions, encode.encode_interventions(found)), *examples]

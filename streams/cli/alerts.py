@@ -35,7 +35,7 @@ def simulate(
     horizon: Annotated[
         str | None, typer.Option(metavar="DURATION", help="Silence that counts as churn.")
     ] = None,
-    rule: Annotated[str | None, typer.Option(help="risk or value.")] = None,
+    rule: Annotated[str | None, typer.Option(help="risk, value or effect.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Probability at which to alert.")] = None,
     budget: Annotated[float | None, typer.Option(help="Alerts a day at most.")] = None,
     cooldown: Annotated[

@@ -247,7 +247,8 @@ class Alerts(Section):
     alert_cooldown: timedelta = period("14d", "Least time between two alerts of a user.", at_least="0")
     alert_rule: AlertRule = setting(
         "risk",
-        "Whom to alert. risk: at the threshold; value: where expected spending times risk exceeds the cost.",
+        "Whom to alert. risk: at the threshold; value: where spending at risk exceeds the cost; "
+        "effect: where win-back is expected to bring back most.",
     )
     alert_hysteresis: float = setting(
         0.0,
@@ -269,8 +270,10 @@ class Alerts(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         QuietHours.parse(self.quiet_hours, self.time_zone)
-        if self.alert_rule == "value" and self.alert_hysteresis and self.alert_threshold is None:
-            raise InvalidParameterError("alert_hysteresis needs alert_threshold with the alert_rule value")
+        if self.alert_rule != "risk" and self.alert_hysteresis and self.alert_threshold is None:
+            raise InvalidParameterError(
+                f"alert_hysteresis needs alert_threshold with the alert_rule {self.alert_rule}"
+            )
 
 
 @dataclass(frozen=True)

@@ -78,15 +78,14 @@ def compare(undisturbed: Outcome, disturbed: Outcome, settings: Settings) -> Ite
     for name in (
         topics.ALERTS.name,
         topics.INTERVENTIONS.name,
-        topics.PROFILES.name,
         topics.RETENTION.name,
         topics.DEAD_LETTERS.name,
     ):
         every = [{(d.key, d.id): d.content for d in run.documents[name]} for run in (undisturbed, disturbed)]
         yield _same(f"{name}: every one", *every, f"{len(every[0]):,}")
-    # Of a batch's scores and lists the last one of a user is published, wherever batches were cut; none of a
-    # user who is erased in the same batch, and a tombstone where an earlier one was.
-    for name in (topics.SCORES.name, topics.RECOMMENDATIONS.name):
+    # Of a batch's scores, profiles and lists the last one of a user is published, wherever batches were cut;
+    # none of a user who is erased in the same batch, and a tombstone where an earlier one was.
+    for name in (topics.SCORES.name, topics.PROFILES.name, topics.RECOMMENDATIONS.name):
         newest = [
             {d.key: (d.id, d.content) for d in run.documents[name] if d.key not in run.erased[name]}
             for run in (undisturbed, disturbed)

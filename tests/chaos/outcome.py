@@ -210,6 +210,9 @@ def _document(topic: topics.Topic, message: Message) -> Document:
         return Document(key, content["id"], int(content["id"].split("-")[1]), "")
     # What the record tells of the batch it was found in may differ; what was found may not.
     del content["source"]
+    if topic is topics.INTERVENTIONS:
+        # A decision's list is, like every list, as of the end of its batch.
+        content.pop("items", None)
     if (outcome := content.get("outcome")) is not None:
         # Said when it is final, behind decisions that came later.
         return Document(

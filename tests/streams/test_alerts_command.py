@@ -48,7 +48,7 @@ class TestSimulate:
         ("arguments", "said"),
         [
             (("--quiet-hours", "21:00-08:00"), "time_zone must be a name"),
-            (("--rule", "luck"), "one of risk, value is needed"),
+            (("--rule", "luck"), "one of risk, value, effect is needed"),
         ],
     )
     def test_wrong_settings_are_named(self, purchases, capsys, arguments, said):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from online_models.churn.alerts import AlertPolicy, choose_action
+from online_models.churn.checks import Checker
 from online_models.churn.features import FEATURE_NAMES, describe, features
 from online_models.churn.profile import UserStore
 from online_models.churn.quiet_hours import QuietHours
@@ -13,6 +14,9 @@ from online_models.churn.settings import DAY_MS, HOUR_MS, AlertSettings, BgNbdSe
 from online_models.errors import InvalidParameterError
 from online_models.events import KIND
 from online_models.value.expected import expected_spend
+from online_models.winback.bandit import BanditPolicy
+from online_models.winback.context import CONTEXT_NAMES
+from online_models.winback.settings import ActionSettings, WinbackSettings
 from tests.online_models.churn.workload import SMALL, START_MS, Event, batch_of, scorer_of
 
 FIXED = AlertSettings(threshold=0.5, daily_budget=2, cooldown_ms=3 * DAY_MS)
@@ -83,6 +87,36 @@ class TestAlertPolicy:
         p, gain = np.array([0.9, 0.2, 0.5, 0.8]), np.array([1.0, 9.0, -0.5, 2.0])
         choice = policy.choose(rows(4), p, gain, 0.99, NOW)
         assert (choice.alerted.tolist(), choice.withheld) == ([1, 3], {"budget": 1})
+
+    def test_by_value_the_bar_is_what_would_have_filled_the_budget_the_day_before(self):
+        """Checks are spread over the day: the budget must not go to whoever is checked first."""
+        policy = AlertPolicy(AlertSettings(rule="value", daily_budget=2))
+        rng, sent = np.random.default_rng(1), []
+        for hour in range(72):
+            gain = rng.random(5)
+            choice = policy.choose(rows(5), np.ones(5), gain, 0.5, NOW + hour * HOUR_MS)
+            sent += [(hour // 24, gain[i]) for i in choice.alerted.tolist()]
+        by_day = [[gain for day, gain in sent if day == n] for n in range(3)]
+        assert len(by_day[0]) == 2
+        assert all(len(day) <= 2 for day in by_day)
+        assert min(by_day[1] + by_day[2]) > 0.97
+        assert policy.bar > 0.97
+
+    def test_by_effect_goes_first_on_whom_an_action_works_and_until_that_is_known_by_value(self):
+        bandit = BanditPolicy(1, {"none": np.zeros(10), "push": np.zeros(10)}, {})
+        bandit.means["push"][CONTEXT_NAMES.index("cart_left")] = 0.4
+        options = replace(
+            SMALL,
+            alerts=AlertSettings(rule="effect", daily_budget=1),
+            winback=WinbackSettings((ActionSettings("push", 2.0),), return_value=20.0),
+        )
+        checker, users = Checker(options), rows(2, cart_items=(0, 1), spend=(900.0, 0.0))
+        users["decayed"][0] = 50.0
+        checked = checker.check(["u:a", "u:b"], users.copy(), NOW, scorer_of(), bandit)
+        assert [alert.subject for alert in checked.alerts] == ["u:b"]
+        assert checked.alerts[0].expected_value == pytest.approx(0.4 * 20 - 2)
+        checked = Checker(options).check(["u:a", "u:b"], users.copy(), NOW, scorer_of(), None)
+        assert [alert.subject for alert in checked.alerts] == ["u:a"]
 
     def test_the_budget_is_split_over_partitions(self):
         assert AlertSettings(daily_budget=10, partitions=4).daily_cap == 3

@@ -40,6 +40,7 @@ BOUNDED = replace(SMALL, state_ttl_ms=8 * DAY_MS, max_users=3, dedupe_max_ids=9)
 CAREFUL = replace(
     BOUNDED,
     alerts=AlertSettings(
+        rule="effect",
         threshold=0.5,
         daily_budget=3,
         cooldown_ms=HOUR_MS,

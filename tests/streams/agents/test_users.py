@@ -240,6 +240,15 @@ class TestWinBack:
         action = decision["action"]
         assert shop.metrics.value("keepstream_interventions_total", action=action) >= 1
 
+    def test_within_one_batch_outcomes_stand_between_the_decisions(self):
+        shop = self.shop()
+        days = (0, 20, 40, 60)
+        outputs = shop.apply(*[shop.record("login", "ann", START_MS + day * DAY_MS) for day in days])
+        told = [(one["event_time"], "outcome" in one) for one in self.told(outputs)]
+        assert len(told) >= 4
+        times = sorted({time for time, _ in told})
+        assert told == [(time, known) for time in times for known in (False, True)]
+
     def test_the_trainer_learns_outcomes_beside_labels_and_publishes_the_bandit(self):
         metrics = Metrics()
         trainer = TrainerHandler(TrainerSettings(), "models", metrics)
