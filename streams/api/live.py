@@ -16,7 +16,7 @@ from online_models.winback.uplift import HOLDOUT
 from streams.announce import Directory
 from streams.api.owners import fetch
 from streams.api.worker import ApiWorker, Local, sources
-from streams.metrics import Held, Metrics, table
+from streams.metrics import Held, Metric, Metrics, table
 from streams.schemas import ActionWorth, Counters, LiveSample, WorkerAnnouncement
 
 PATH: Final = "/v1/live"
@@ -192,5 +192,5 @@ def _mean(samples: Sequence[LiveSample]) -> dict[str, float]:
     return found
 
 
-def _by_label(metrics: Metrics, metric: table.Metric) -> dict[str, int]:
+def _by_label(metrics: Metrics, metric: Metric) -> dict[str, int]:
     return {labels[0]: int(value) for labels, value in metrics.values(metric) if value}

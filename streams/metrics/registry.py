@@ -17,8 +17,9 @@ from streams.agents.report import Report
 from streams.engine.observer import Observer
 from streams.engine.partition import TopicPartition
 from streams.metrics import table
+from streams.metrics.metric import Metric
 from streams.metrics.rejects import RecentRejects
-from streams.metrics.table import TABLE, Metric
+from streams.metrics.table import TABLE
 
 _FEW: Final = 100
 """Below so many events in the window a broken producer cannot be told from a single bad event."""

@@ -1,62 +1,21 @@
 """The one table of metrics: name, kind, unit, labels and meaning are written nowhere else."""
 
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Final, get_args
 
 from online_models.churn.alerts import WithheldReason
 from online_models.churn.labels import EXAMPLE_KINDS
 from online_models.churn.quarantine import MutedReason
 from online_models.events import RejectReason
-
-Kind = Literal["counter", "gauge", "histogram"]
+from streams.metrics.metric import Metric
+from streams.metrics.metric import counter as _counter
+from streams.metrics.metric import gauge as _gauge
+from streams.metrics.metric import histogram as _histogram
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _LONG_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0)
 _BYTES: Final = tuple(float(4**n * 1024) for n in range(9))
 _AGENTS: Final = ("users", "items", "trainer", "ranker")
 _RECORDS: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0)
-
-
-class Metric(NamedTuple):
-    """One line of the table.
-
-    Parameters
-    ----------
-    name
-        Name in Prometheus, unit and `_total` included.
-    kind
-        Counter, gauge or histogram.
-    unit
-        What one of it is.
-    meaning
-        What it says, in one sentence.
-    labels
-        Names of its labels; every one has few values.
-    buckets
-        Upper bounds of a histogram.
-    values
-        Values of a counter's only label that are known beforehand. Their series stand at 0 from the start,
-        because Prometheus sees no increase in a series that begins with 1.
-    """
-
-    name: str
-    kind: Kind
-    unit: str
-    meaning: str
-    labels: tuple[str, ...] = ()
-    buckets: tuple[float, ...] = ()
-    values: tuple[str, ...] = ()
-
-
-def _counter(name: str, unit: str, meaning: str, *labels: str, values: tuple[str, ...] = ()) -> Metric:
-    return Metric(name, "counter", unit, meaning, labels, values=values)
-
-
-def _gauge(name: str, unit: str, meaning: str, *labels: str) -> Metric:
-    return Metric(name, "gauge", unit, meaning, labels)
-
-
-def _histogram(name: str, unit: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Metric:
-    return Metric(name, "histogram", unit, meaning, labels, buckets)
 
 
 # -- events in --------------------------------------------------------------------------------------------
