@@ -20,17 +20,17 @@ from online_models.churn.reasons import Explanation
 from online_models.churn.rows import spend_of, user_layout
 from online_models.churn.schedule import Schedule, last_seen_ms
 from online_models.churn.scorer import ChurnScorer
-from online_models.churn.settings import DAY_MS, UserSettings
+from online_models.churn.settings import UserSettings
+from online_models.churn.views import histories_of, view_of
 from online_models.clock import NEVER, PartitionClock
 from online_models.errors import CorruptStateError, blame
-from online_models.events import EVENT_NAMES, EventBatch, Int64s, hash_id
+from online_models.events import EventBatch, Int64s, hash_id
 from online_models.items.histories import Histories
-from online_models.items.own_items import OwnItems
 from online_models.items.sampling import TouchSampler
 from online_models.journal import Journal
 from online_models.row_format import SCHEMA_ROWS
 from online_models.table import Table
-from online_models.value.daily import look
+from online_models.value.daily import DayEnds, look
 from online_models.winback.bandit import BanditPolicy
 from online_models.winback.desk import WinbackDesk
 from online_models.winback.open_decisions import ROW_PREFIX as DECISION_ROWS
@@ -64,7 +64,7 @@ class UserStore:
         self._checker = Checker(settings)
         self._quarantine = Quarantine(settings.quarantine)
         self._desk = WinbackDesk(settings)
-        self._looked_ms = 0
+        self._days = DayEnds()
         self._schedule = Schedule(settings, self._table.rows.size)
         self._sampler = TouchSampler(settings.contexts_per_second)
         self._journal = Journal()
@@ -101,8 +101,10 @@ class UserStore:
         ----------
         events
             Decoded events of the partition.
-        scorer, bandit
-            The newest model, None scores by recency and alerts nobody; what is believed of the actions.
+        scorer
+            The newest model; None scores by recency and alerts nobody.
+        bandit
+            What is believed of the actions; None believes nothing.
         """
         events = at_their_place(events, self.clock.now_ms)
         found = Collected()
@@ -137,26 +139,7 @@ class UserStore:
         number = self._table.get(subject)
         if number < 0:
             return None
-        row = self._table.rows[number]
-        counts = zip(EVENT_NAMES, row["event_counts"].tolist(), strict=True)
-        return UserView(
-            subject=subject,
-            event_counts={name: count for name, count in counts if count},
-            first_ms=int(row["first_ms"]),
-            last_ms=int(row["last_ms"]),
-            sessions=int(row["sessions"]),
-            session_start_ms=int(row["session_start_ms"]),
-            session_touches=int(row["session_touches"]),
-            recent=[value for value in row["recent"].tolist() if value],
-            bought=[value for value in row["bought"].tolist() if value],
-            spend=float(row["spend"]),
-            cart_items=max(int(row["cart_items"]), 0),
-            score=float(row["score"]),
-            score_ms=int(row["score_ms"]),
-            score_version=int(row["score_version"]),
-            alert_ms=int(row["alert_ms"]),
-            pending_labels=self._labels.waiting(subject),
-        )
+        return view_of(subject, self._table.rows[number], self._labels.waiting(subject))
 
     def explanation(self, subject: str, scorer: ChurnScorer | None) -> Explanation:
         """Return why a user is likely to leave now; nothing without a model."""
@@ -172,15 +155,7 @@ class UserStore:
         numbers = self._table.find(subjects)
         rows = self._table.rows[np.maximum(numbers, 0)]
         rows[numbers < 0] = np.zeros((), rows.dtype)
-        touched = rows["session_touches"].astype(np.int64)
-        return Histories(
-            items=rows["recent"].copy(),
-            in_session=np.minimum(touched, self.settings.recent_items),
-            session_length=touched,
-            bought=rows["bought"].copy(),
-            bought_ms=rows["bought_ms"].copy(),
-            own=OwnItems(rows["own"].copy(), rows["own_count"].copy(), rows["own_s"].copy()),
-        )
+        return histories_of(rows)
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows changed since the last call, encoded."""
@@ -196,7 +171,7 @@ class UserStore:
                 "alert_best": self._checker.policy.best,
                 "alert_bar": self._checker.policy.bar,
                 "winback": self._desk.budget_state(),
-                "looked_ms": self._looked_ms,
+                "looked_ms": self._days.looked_ms,
                 "touch_sample": self._sampler.state(),
             }
             changed.append((CLOCK_ROW, snapshots.pack("users-clock", 1, state)))
@@ -253,7 +228,7 @@ class UserStore:
             self._admission.latest_ms, policy.day, policy.sent = (
                 operator.index(state[name]) for name in names
             )
-            self._looked_ms = operator.index(state.get("looked_ms", 0))
+            self._days.looked_ms = operator.index(state.get("looked_ms", 0))
             policy.best = [float(urgency) for urgency in state.get("alert_best", ())]
             policy.bar = float(state.get("alert_bar", 0.0))
             if "winback" in state:
@@ -290,7 +265,7 @@ class UserStore:
         numbers, created = self._table.intern(subjects)
         self._identify(created)
         if created.size == len(self._table):
-            self._looked_ms = 0  # the first users of all, or after everyone had gone
+            self._days.looked_ms = 0  # the first users of all, or after everyone had gone
         unique, group = np.unique(numbers, return_inverse=True)
         rows = self._table.rows[unique]
         verdict = self._quarantine.judge(rows, group, events.kind[index], events.time[index])
@@ -338,18 +313,15 @@ class UserStore:
             self._plan(due)
 
     def _next_look_ms(self) -> int:
-        """Return when the next day ends, `NEVER` where nobody is known."""
-        if not self.settings.daily_look or not len(self._table):
-            return NEVER
-        return (self.clock.now_ms // DAY_MS + 1) * DAY_MS if not self._looked_ms else self._looked_ms + DAY_MS
+        known = self.settings.daily_look and len(self._table)
+        return self._days.next_ms(self.clock.now_ms) if known else NEVER
 
     def _look(self, now_ms: int, found: Collected) -> None:
         """At the end of a day: every customer's profile where it has changed, and the board."""
-        if not self.settings.daily_look or now_ms % DAY_MS or now_ms < self._looked_ms + DAY_MS:
+        if not self.settings.daily_look or not self._days.ends(now_ms):
             return
-        self._looked_ms, self._clock_dirty = now_ms, True
-        known = self._schedule.customers(self._table.live_rows())
-        numbers = known[self._table.rows["last_ms"][known] > 0]
+        numbers = self._schedule.customers(self._table.live_rows())
+        numbers = numbers[self._table.rows["last_ms"][numbers] > 0]
         rows = self._table.rows[numbers]
         before = rows[["stage", "segment"]].copy()
         profiles, board = look([self._table.key_of(n) for n in numbers.tolist()], rows, now_ms, self.settings)
@@ -368,7 +340,8 @@ class UserStore:
             self._evict(chosen, "full", found)
 
     def _evict(self, numbers: Int64s, reason: ForgetReason, found: Collected) -> None:
-        known = (self._table.rows["score_ms"][numbers] > 0) | (self._table.rows["stage"][numbers] > 0)
+        rows = self._table.rows[numbers]
+        known = (rows["score_ms"] > 0) | (rows["stage"] > 0)
         for number, published in zip(numbers.tolist(), known.tolist(), strict=True):
             subject = self._table.key_of(number)
             self._forget(subject, number)
@@ -393,8 +366,8 @@ class UserStore:
         marked = [subjects[i] for i in marks.tolist()]
         self._labels.freeze(marked, self._schedule.hash[due[marks]], checked.features[marks], now_ms)
         found.scores += checked.scores
-        alerts, decisions = self._desk.act_on(checked.alerts, rows[checked.alerted], now_ms, bandit)
-        found.alerts += alerts
-        found.decisions += decisions
+        decided = self._desk.act_on(checked.alerts, rows[checked.alerted], now_ms, bandit)
+        found.alerts += decided.alerts
+        found.decisions += decided.decisions
         found.withheld.update(checked.withheld)
         self._clock_dirty = True

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,13 @@ from online_models.winback.outcomes import Decision
 from online_models.winback.settings import NONE
 
 _WHOLE: Final = float(2**64)
+
+
+class ActedOn(NamedTuple):
+    """Alerts with the actions decided on, and these decisions."""
+
+    alerts: list[ChurnAlert]
+    decisions: list[Decision]
 
 
 class WinbackDesk:
@@ -44,37 +51,6 @@ class WinbackDesk:
         self.waiting = OpenDecisions(settings.horizon_ms, settings.allowed_lateness_ms)
         self._day = 0
         self._spent: Counter[str] = Counter()
-
-    @property
-    def active(self) -> bool:
-        """Whether there is anything to choose from."""
-        return bool(self.settings.actions)
-
-    def act_on(
-        self, alerts: list[ChurnAlert], rows: Rows, now_ms: int, policy: BanditPolicy | None
-    ) -> tuple[list[ChurnAlert], list[Decision]]:
-        """Return alerts with the actions decided on, and the decisions; a rule's hints stay without actions.
-
-        Parameters
-        ----------
-        alerts, rows
-            n alerts, and (n,) the rows of their users.
-        now_ms
-            Time of the check.
-        policy
-            What the bandit believes; None for nothing.
-        """
-        if not self.active or not alerts:
-            return alerts, []
-        probability = np.array([alert.probability for alert in alerts])
-        spend = expected_spend(rows, now_ms, self._horizon_ms)
-        x = contexts(rows, probability, spend, now_ms, self._horizon_ms)
-        found = self.decide([alert.subject for alert in alerts], x, now_ms, policy or BanditPolicy())
-        acted = [
-            replace(alert, action=NONE if decision is None else decision.action)
-            for alert, decision in zip(alerts, found, strict=True)
-        ]
-        return acted, [decision for decision in found if decision is not None]
 
     def decide(
         self, subjects: Sequence[str], x: Floats, now_ms: int, policy: BanditPolicy
@@ -102,6 +78,33 @@ class WinbackDesk:
                 self._spent[decision.action] += 1
             found.append(decision)
         return found
+
+    def act_on(
+        self, alerts: Sequence[ChurnAlert], rows: Rows, now_ms: int, policy: BanditPolicy | None
+    ) -> ActedOn:
+        """Return alerts with the actions decided on, and the decisions; as they are where no actions are set.
+
+        Parameters
+        ----------
+        alerts, rows
+            n alerts in the order in which budgets are spent, and (n,) the users' rows.
+        now_ms
+            Time of the check.
+        policy
+            What the bandit believes; None believes nothing.
+        """
+        if not self.settings.actions or not alerts:
+            return ActedOn(list(alerts), [])
+        probability = np.array([alert.probability for alert in alerts])
+        spend = expected_spend(rows, now_ms, self._horizon_ms)
+        x = contexts(rows, probability, spend, now_ms, self._horizon_ms)
+        subjects = [alert.subject for alert in alerts]
+        decisions = self.decide(subjects, x, now_ms, policy or BanditPolicy())
+        acted = [
+            replace(alert, action=NONE if decision is None else decision.action)
+            for alert, decision in zip(alerts, decisions, strict=True)
+        ]
+        return ActedOn(acted, [decision for decision in decisions if decision is not None])
 
     def in_holdout(self, subject: str) -> bool:
         """Return whether a user is never to be treated."""

@@ -1,4 +1,4 @@
-"""What a line of the table of metrics is."""
+"""What a metric is: a line of the table."""
 
 from typing import Literal, NamedTuple
 
@@ -37,7 +37,7 @@ class Metric(NamedTuple):
 
 
 def counter(name: str, unit: str, meaning: str, *labels: str, values: tuple[str, ...] = ()) -> Metric:
-    """Return a counter."""
+    """Return a counter; `values` are those of its only label that are known beforehand."""
     return Metric(name, "counter", unit, meaning, labels, values=values)
 
 
@@ -47,5 +47,5 @@ def gauge(name: str, unit: str, meaning: str, *labels: str) -> Metric:
 
 
 def histogram(name: str, unit: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Metric:
-    """Return a histogram."""
+    """Return a histogram with these upper bounds."""
     return Metric(name, "histogram", unit, meaning, labels, buckets)
