@@ -23,11 +23,11 @@ from online_models.churn.rows import Rows, spend_of, user_layout
 from online_models.churn.schedule import Schedule, last_seen_ms
 from online_models.churn.scorer import ChurnScorer
 from online_models.churn.settings import DAY_MS, UserSettings
+from online_models.churn.views import histories_of, user_view
 from online_models.clock import NEVER, PartitionClock
 from online_models.errors import CorruptStateError, blame
-from online_models.events import EVENT_NAMES, EventBatch, Int64s, hash_id
+from online_models.events import EventBatch, Int64s, hash_id
 from online_models.items.histories import Histories
-from online_models.items.own_items import OwnItems
 from online_models.items.sampling import TouchSampler
 from online_models.journal import Journal
 from online_models.row_format import SCHEMA_ROWS
@@ -144,26 +144,7 @@ class UserStore:
         number = self._table.get(subject)
         if number < 0:
             return None
-        row = self._table.rows[number]
-        counts = zip(EVENT_NAMES, row["event_counts"].tolist(), strict=True)
-        return UserView(
-            subject=subject,
-            event_counts={name: count for name, count in counts if count},
-            first_ms=int(row["first_ms"]),
-            last_ms=int(row["last_ms"]),
-            sessions=int(row["sessions"]),
-            session_start_ms=int(row["session_start_ms"]),
-            session_touches=int(row["session_touches"]),
-            recent=[value for value in row["recent"].tolist() if value],
-            bought=[value for value in row["bought"].tolist() if value],
-            spend=float(row["spend"]),
-            cart_items=max(int(row["cart_items"]), 0),
-            score=float(row["score"]),
-            score_ms=int(row["score_ms"]),
-            score_version=int(row["score_version"]),
-            alert_ms=int(row["alert_ms"]),
-            pending_labels=self._labels.waiting(subject),
-        )
+        return user_view(subject, self._table.rows[number], self._labels.waiting(subject))
 
     def explanation(self, subject: str, scorer: ChurnScorer | None) -> Explanation:
         """Return why a user is likely to leave now; nothing without a model."""
@@ -179,15 +160,7 @@ class UserStore:
         numbers = self._table.find(subjects)
         rows = self._table.rows[np.maximum(numbers, 0)]
         rows[numbers < 0] = np.zeros((), rows.dtype)
-        touched = rows["session_touches"].astype(np.int64)
-        return Histories(
-            items=rows["recent"].copy(),
-            in_session=np.minimum(touched, self.settings.recent_items),
-            session_length=touched,
-            bought=rows["bought"].copy(),
-            bought_ms=rows["bought_ms"].copy(),
-            own=OwnItems(rows["own"].copy(), rows["own_count"].copy(), rows["own_s"].copy()),
-        )
+        return histories_of(rows, self.settings.recent_items)
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows changed since the last call, encoded."""
