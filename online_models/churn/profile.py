@@ -2,7 +2,6 @@
 
 import operator
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -10,8 +9,7 @@ import numpy as np
 from online_models import snapshots
 from online_models.admission import ROW_PREFIX as ADMISSION_ROWS
 from online_models.admission import Admission
-from online_models.churn.alerts import ChurnAlert
-from online_models.churn.checks import Checked, Checker
+from online_models.churn.checks import Checker
 from online_models.churn.effects import Collected, ForgetReason, UserEffects, UserView
 from online_models.churn.erasure import ERASED, at_their_place
 from online_models.churn.ingest import apply_events
@@ -19,11 +17,11 @@ from online_models.churn.labels import ROW_PREFIX as LABEL_ROWS
 from online_models.churn.labels import PendingLabels
 from online_models.churn.quarantine import QUARANTINE_ROW, Quarantine
 from online_models.churn.reasons import Explanation
-from online_models.churn.rows import Rows, spend_of, user_layout
+from online_models.churn.rows import spend_of, user_layout
 from online_models.churn.schedule import Schedule, last_seen_ms
 from online_models.churn.scorer import ChurnScorer
-from online_models.churn.settings import DAY_MS, UserSettings
-from online_models.churn.views import histories_of, user_view
+from online_models.churn.settings import UserSettings
+from online_models.churn.views import histories_of, view_of
 from online_models.clock import NEVER, PartitionClock
 from online_models.errors import CorruptStateError, blame
 from online_models.events import EventBatch, Int64s, hash_id
@@ -32,13 +30,10 @@ from online_models.items.sampling import TouchSampler
 from online_models.journal import Journal
 from online_models.row_format import SCHEMA_ROWS
 from online_models.table import Table
-from online_models.value.daily import look
-from online_models.value.expected import expected_spend
+from online_models.value.daily import DayEnds, look
 from online_models.winback.bandit import BanditPolicy
-from online_models.winback.context import contexts
 from online_models.winback.desk import WinbackDesk
 from online_models.winback.open_decisions import ROW_PREFIX as DECISION_ROWS
-from online_models.winback.settings import NONE
 
 CLOCK_ROW: Final = b"\0clock"
 
@@ -69,7 +64,7 @@ class UserStore:
         self._checker = Checker(settings)
         self._quarantine = Quarantine(settings.quarantine)
         self._desk = WinbackDesk(settings)
-        self._looked_ms = 0
+        self._days = DayEnds()
         self._schedule = Schedule(settings, self._table.rows.size)
         self._sampler = TouchSampler(settings.contexts_per_second)
         self._journal = Journal()
@@ -144,7 +139,7 @@ class UserStore:
         number = self._table.get(subject)
         if number < 0:
             return None
-        return user_view(subject, self._table.rows[number], self._labels.waiting(subject))
+        return view_of(subject, self._table.rows[number], self._labels.waiting(subject))
 
     def explanation(self, subject: str, scorer: ChurnScorer | None) -> Explanation:
         """Return why a user is likely to leave now; nothing without a model."""
@@ -160,7 +155,7 @@ class UserStore:
         numbers = self._table.find(subjects)
         rows = self._table.rows[np.maximum(numbers, 0)]
         rows[numbers < 0] = np.zeros((), rows.dtype)
-        return histories_of(rows, self.settings.recent_items)
+        return histories_of(rows)
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows changed since the last call, encoded."""
@@ -176,7 +171,7 @@ class UserStore:
                 "alert_best": self._checker.policy.best,
                 "alert_bar": self._checker.policy.bar,
                 "winback": self._desk.budget_state(),
-                "looked_ms": self._looked_ms,
+                "looked_ms": self._days.looked_ms,
                 "touch_sample": self._sampler.state(),
             }
             changed.append((CLOCK_ROW, snapshots.pack("users-clock", 1, state)))
@@ -233,7 +228,7 @@ class UserStore:
             self._admission.latest_ms, policy.day, policy.sent = (
                 operator.index(state[name]) for name in names
             )
-            self._looked_ms = operator.index(state.get("looked_ms", 0))
+            self._days.looked_ms = operator.index(state.get("looked_ms", 0))
             policy.best = [float(urgency) for urgency in state.get("alert_best", ())]
             policy.bar = float(state.get("alert_bar", 0.0))
             if "winback" in state:
@@ -270,7 +265,7 @@ class UserStore:
         numbers, created = self._table.intern(subjects)
         self._identify(created)
         if created.size == len(self._table):
-            self._looked_ms = 0  # the first users of all, or after everyone had gone
+            self._days.looked_ms = 0  # the first users of all, or after everyone had gone
         unique, group = np.unique(numbers, return_inverse=True)
         rows = self._table.rows[unique]
         verdict = self._quarantine.judge(rows, group, events.kind[index], events.time[index])
@@ -318,19 +313,13 @@ class UserStore:
             self._plan(due)
 
     def _next_look_ms(self) -> int:
-        """Return when the next day ends, `NEVER` where nobody is known."""
-        if not self.settings.daily_look or not len(self._table):
-            return NEVER
-        if self._looked_ms:
-            return self._looked_ms + DAY_MS
-        return (self.clock.now_ms // DAY_MS + 1) * DAY_MS
+        known = self.settings.daily_look and len(self._table)
+        return self._days.next_ms(self.clock.now_ms) if known else NEVER
 
     def _look(self, now_ms: int, found: Collected) -> None:
         """At the end of a day: every customer's profile where it has changed, and the board."""
-        if not self.settings.daily_look or now_ms % DAY_MS or now_ms < self._looked_ms + DAY_MS:
+        if not self.settings.daily_look or not self._days.ends(now_ms):
             return
-        self._looked_ms = now_ms
-        self._clock_dirty = True
         numbers = self._schedule.customers(self._table.live_rows())
         numbers = numbers[self._table.rows["last_ms"][numbers] > 0]
         rows = self._table.rows[numbers]
@@ -377,24 +366,8 @@ class UserStore:
         marked = [subjects[i] for i in marks.tolist()]
         self._labels.freeze(marked, self._schedule.hash[due[marks]], checked.features[marks], now_ms)
         found.scores += checked.scores
-        found.alerts += self._with_actions(checked, rows, now_ms, bandit, found)
+        decided = self._desk.act_on(checked.alerts, rows[checked.alerted], now_ms, bandit)
+        found.alerts += decided.alerts
+        found.decisions += decided.decisions
         found.withheld.update(checked.withheld)
         self._clock_dirty = True
-
-    def _with_actions(  # what a tick knows
-        self, checked: Checked, rows: Rows, now_ms: int, bandit: BanditPolicy | None, found: Collected
-    ) -> list[ChurnAlert]:
-        """Return the alerts with the actions decided on; the rule's stay where none are set."""
-        if not self._desk.active or not checked.alerts:
-            return checked.alerts
-        subjects = [alert.subject for alert in checked.alerts]
-        chosen = rows[checked.alerted]
-        probability = np.array([alert.probability for alert in checked.alerts])
-        spend = expected_spend(chosen, now_ms, self.settings.horizon_ms)
-        x = contexts(chosen, probability, spend, now_ms, self.settings.horizon_ms)
-        decisions = self._desk.decide(subjects, x, now_ms, bandit or BanditPolicy())
-        found.decisions += [decision for decision in decisions if decision is not None]
-        return [
-            replace(alert, action=NONE if decision is None else decision.action)
-            for alert, decision in zip(checked.alerts, decisions, strict=True)
-        ]

@@ -1,4 +1,4 @@
-"""Rows of users as others see them: for lookups, and for whoever makes lists."""
+"""Rows of users as others see them: a view for lookups, histories for recommendations."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ from online_models.items.histories import Histories
 from online_models.items.own_items import OwnItems
 
 
-def user_view(subject: str, row: Any, pending_labels: list[int]) -> UserView:
-    """Return what is known of a user.
+def view_of(subject: str, row: Any, pending_labels: list[int]) -> UserView:
+    """Return what is known of one user.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def user_view(subject: str, row: Any, pending_labels: list[int]) -> UserView:
     row
         The user's row.
     pending_labels
-        Times of the landmarks whose label is not final yet.
+        Times of the landmarks whose label is not final yet, epoch milliseconds.
     """
     counts = zip(EVENT_NAMES, row["event_counts"].tolist(), strict=True)
     return UserView(
@@ -44,12 +44,12 @@ def user_view(subject: str, row: Any, pending_labels: list[int]) -> UserView:
     )
 
 
-def histories_of(rows: Rows, recent_items: int) -> Histories:
-    """Return the recent touches and purchases of the users of (n,) rows; `recent_items` are remembered."""
+def histories_of(rows: Rows) -> Histories:
+    """Return the recent touches and purchases of (n,) users' rows, as copies."""
     touched = rows["session_touches"].astype(np.int64)
     return Histories(
         items=rows["recent"].copy(),
-        in_session=np.minimum(touched, recent_items),
+        in_session=np.minimum(touched, rows["recent"].shape[1]),
         session_length=touched,
         bought=rows["bought"].copy(),
         bought_ms=rows["bought_ms"].copy(),

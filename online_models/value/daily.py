@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from online_models.churn.rows import Rows
-from online_models.churn.settings import UserSettings
+from online_models.churn.settings import DAY_MS, UserSettings
 from online_models.events import KIND
 from online_models.value.expected import expected_spend
 from online_models.value.lifecycle import STAGES, stages
@@ -44,6 +44,38 @@ class Profile(NamedTuple):
     spend: float
     last_ms: int
     expected_value: float
+
+
+class DayEnds:
+    """The ends of days at which customers are looked at, each once.
+
+    Attributes
+    ----------
+    looked_ms
+        The last one that was looked at, epoch milliseconds; 0 before the first.
+
+    Examples
+    --------
+    >>> days = DayEnds()
+    >>> days.next_ms(90_000_000)
+    172800000
+    >>> days.ends(172_800_000), days.ends(172_800_000), days.next_ms(172_800_000)
+    (True, False, 259200000)
+    """
+
+    def __init__(self) -> None:
+        self.looked_ms = 0
+
+    def next_ms(self, now_ms: int) -> int:
+        """Return the next end to look at, where the clock stands at `now_ms`."""
+        return (self.looked_ms or now_ms // DAY_MS * DAY_MS) + DAY_MS
+
+    def ends(self, now_ms: int) -> bool:
+        """Return whether a day ends at `now_ms` that was not looked at yet, and count it as looked at."""
+        if now_ms % DAY_MS or now_ms < self.looked_ms + DAY_MS:
+            return False
+        self.looked_ms = now_ms
+        return True
 
 
 def look(

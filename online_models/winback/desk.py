@@ -2,18 +2,30 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from online_models.churn.alerts import ChurnAlert
+from online_models.churn.rows import Rows
 from online_models.churn.settings import DAY_MS, UserSettings
 from online_models.events import Floats, hash_id
+from online_models.value.expected import expected_spend
 from online_models.winback.bandit import BanditPolicy
+from online_models.winback.context import contexts
 from online_models.winback.open_decisions import OpenDecisions
 from online_models.winback.outcomes import Decision
 from online_models.winback.settings import NONE
 
 _WHOLE: Final = float(2**64)
+
+
+class ActedOn(NamedTuple):
+    """Alerts with the actions decided on, and these decisions."""
+
+    alerts: list[ChurnAlert]
+    decisions: list[Decision]
 
 
 class WinbackDesk:
@@ -35,14 +47,10 @@ class WinbackDesk:
 
     def __init__(self, settings: UserSettings) -> None:
         self.settings = settings.winback
+        self._horizon_ms = settings.horizon_ms
         self.waiting = OpenDecisions(settings.horizon_ms, settings.allowed_lateness_ms)
         self._day = 0
         self._spent: Counter[str] = Counter()
-
-    @property
-    def active(self) -> bool:
-        """Whether there is anything to choose from."""
-        return bool(self.settings.actions)
 
     def decide(
         self, subjects: Sequence[str], x: Floats, now_ms: int, policy: BanditPolicy
@@ -70,6 +78,33 @@ class WinbackDesk:
                 self._spent[decision.action] += 1
             found.append(decision)
         return found
+
+    def act_on(
+        self, alerts: Sequence[ChurnAlert], rows: Rows, now_ms: int, policy: BanditPolicy | None
+    ) -> ActedOn:
+        """Return alerts with the actions decided on, and the decisions; as they are where no actions are set.
+
+        Parameters
+        ----------
+        alerts, rows
+            n alerts in the order in which budgets are spent, and (n,) the users' rows.
+        now_ms
+            Time of the check.
+        policy
+            What the bandit believes; None believes nothing.
+        """
+        if not self.settings.actions or not alerts:
+            return ActedOn(list(alerts), [])
+        probability = np.array([alert.probability for alert in alerts])
+        spend = expected_spend(rows, now_ms, self._horizon_ms)
+        x = contexts(rows, probability, spend, now_ms, self._horizon_ms)
+        subjects = [alert.subject for alert in alerts]
+        decisions = self.decide(subjects, x, now_ms, policy or BanditPolicy())
+        acted = [
+            replace(alert, action=NONE if decision is None else decision.action)
+            for alert, decision in zip(alerts, decisions, strict=True)
+        ]
+        return ActedOn(acted, [decision for decision in decisions if decision is not None])
 
     def in_holdout(self, subject: str) -> bool:
         """Return whether a user is never to be treated."""

@@ -16,7 +16,8 @@ from online_models.winback.uplift import HOLDOUT
 from streams.announce import Directory
 from streams.api.owners import fetch
 from streams.api.worker import ApiWorker, Local, sources
-from streams.metrics import Held, Metric, Metrics, table
+from streams.metrics import Held, Metrics, table
+from streams.metrics.metric import Metric
 from streams.schemas import ActionWorth, Counters, LiveSample, WorkerAnnouncement
 
 PATH: Final = "/v1/live"

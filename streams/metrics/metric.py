@@ -1,4 +1,4 @@
-"""A line of the table of metrics."""
+"""What a metric is: a line of the table."""
 
 from typing import Literal, NamedTuple
 
@@ -37,15 +37,15 @@ class Metric(NamedTuple):
 
 
 def counter(name: str, unit: str, meaning: str, *labels: str, values: tuple[str, ...] = ()) -> Metric:
-    """Return a line that only grows."""
+    """Return a counter; `values` are those of its only label that are known beforehand."""
     return Metric(name, "counter", unit, meaning, labels, values=values)
 
 
 def gauge(name: str, unit: str, meaning: str, *labels: str) -> Metric:
-    """Return a line that goes up and down."""
+    """Return a gauge."""
     return Metric(name, "gauge", unit, meaning, labels)
 
 
 def histogram(name: str, unit: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Metric:
-    """Return a line of a distribution."""
+    """Return a histogram with these upper bounds."""
     return Metric(name, "histogram", unit, meaning, labels, buckets)

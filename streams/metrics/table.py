@@ -6,10 +6,7 @@ from online_models.churn.alerts import WithheldReason
 from online_models.churn.labels import EXAMPLE_KINDS
 from online_models.churn.quarantine import MutedReason
 from online_models.events import RejectReason
-from streams.metrics.metric import Metric
-from streams.metrics.metric import counter as _counter
-from streams.metrics.metric import gauge as _gauge
-from streams.metrics.metric import histogram as _histogram
+from streams.metrics.metric import Metric, counter, gauge, histogram
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _LONG_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0)
@@ -17,25 +14,24 @@ _BYTES: Final = tuple(float(4**n * 1024) for n in range(9))
 _AGENTS: Final = ("users", "items", "trainer", "ranker")
 _RECORDS: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0)
 
-
 # -- events in --------------------------------------------------------------------------------------------
 
-EVENTS_ACCEPTED: Final = _counter(
+EVENTS_ACCEPTED: Final = counter(
     "keepstream_events_accepted_total", "events", "Events that were applied to the state of their user."
 )
-EVENTS_DUPLICATE: Final = _counter(
+EVENTS_DUPLICATE: Final = counter(
     "keepstream_events_duplicate_total",
     "events",
     "Events dropped because their event_id was seen within the dedupe window.",
 )
-EVENTS_REJECTED: Final = _counter(
+EVENTS_REJECTED: Final = counter(
     "keepstream_events_rejected_total",
     "events",
     "Events sent to the dead-letter topic.",
     "reason",
     values=get_args(RejectReason),
 )
-EVENTS_MUTED: Final = _counter(
+EVENTS_MUTED: Final = counter(
     "keepstream_events_muted_total",
     "events",
     "Accepted events that count for their user but are not learned from: burst, beyond hourly_events; "
@@ -43,17 +39,17 @@ EVENTS_MUTED: Final = _counter(
     "reason",
     values=get_args(MutedReason),
 )
-REJECT_RATIO: Final = _gauge(
+REJECT_RATIO: Final = gauge(
     "keepstream_reject_ratio",
     "share",
     "Rejected share of the events of the last five minutes; 0 when there were none.",
 )
-REJECT_ALERT: Final = _gauge(
+REJECT_ALERT: Final = gauge(
     "keepstream_reject_alert",
     "1 or 0",
     "1 while keepstream_reject_ratio is above its limit: a producer is broken.",
 )
-EVENT_TIME_LAG: Final = _gauge(
+EVENT_TIME_LAG: Final = gauge(
     "keepstream_event_time_lag_seconds",
     "seconds",
     "Wall clock minus the event-time clock of a partition; it grows while no event comes, and shows the age "
@@ -63,43 +59,43 @@ EVENT_TIME_LAG: Final = _gauge(
 
 # -- reading and applying -----------------------------------------------------------------------------------
 
-RECORDS_APPLIED: Final = _counter(
+RECORDS_APPLIED: Final = counter(
     "keepstream_records_applied_total", "records", "Records applied, by agent.", "agent"
 )
-BATCH_TIME: Final = _histogram(
+BATCH_TIME: Final = histogram(
     "keepstream_batch_seconds", "seconds", "Time to apply one batch of records.", _SECONDS, "agent"
 )
-BATCH_RECORDS: Final = _histogram(
+BATCH_RECORDS: Final = histogram(
     "keepstream_batch_records", "records", "Records of one batch.", _RECORDS, "agent"
 )
-LAG: Final = _gauge(
+LAG: Final = gauge(
     "keepstream_lag_records",
     "records",
     "Committed records of a partition that are not applied yet.",
     "topic",
     "partition",
 )
-REWINDS: Final = _counter(
+REWINDS: Final = counter(
     "keepstream_rewinds_total",
     "rewinds",
     "Batches that did not continue the last applied one; their partition was read again from its position.",
     "topic",
 )
-APPLY_FAILURES: Final = _counter(
+APPLY_FAILURES: Final = counter(
     "keepstream_apply_failures_total",
     "failures",
     "Exceptions raised while applying; the partition is restored and tried again.",
     "agent",
     values=_AGENTS,
 )
-POISONED: Final = _counter(
+POISONED: Final = counter(
     "keepstream_poisoned_records_total",
     "records",
     "Records set aside because applying one alone raised an exception.",
     "agent",
     values=_AGENTS,
 )
-GAP: Final = _counter(
+GAP: Final = counter(
     "keepstream_gap_records_total",
     "records",
     "Offsets passed over with --accept-gap because the log no longer held them.",
@@ -108,72 +104,72 @@ GAP: Final = _counter(
 
 # -- partitions and restore ---------------------------------------------------------------------------------
 
-PARTITIONS_ASSIGNED: Final = _gauge(
+PARTITIONS_ASSIGNED: Final = gauge(
     "keepstream_partitions_assigned",
     "partitions",
     "Partitions that the group has given to this worker.",
     "agent",
 )
-PARTITIONS_OPEN: Final = _gauge(
+PARTITIONS_OPEN: Final = gauge(
     "keepstream_partitions_open", "partitions", "Assigned partitions that are restored and read.", "agent"
 )
-GENERATION: Final = _gauge(
+GENERATION: Final = gauge(
     "keepstream_group_generation",
     "generation",
     "Generation of the consumer group in which partitions are held; 0 without one.",
 )
-READY: Final = _gauge(
+READY: Final = gauge(
     "keepstream_ready", "1 or 0", "1 when /health/ready answers yes: restored, broadcasts read to their ends."
 )
-RESTORE_REMAINING: Final = _gauge(
+RESTORE_REMAINING: Final = gauge(
     "keepstream_restore_remaining_records",
     "records",
     "Changelog records still to be read before a partition opens.",
     "topic",
     "partition",
 )
-RESTORE_TIME: Final = _histogram(
+RESTORE_TIME: Final = histogram(
     "keepstream_restore_seconds", "seconds", "Time to restore a partition.", _LONG_SECONDS, "topic"
 )
-RESTORED_ROWS: Final = _counter(
+RESTORED_ROWS: Final = counter(
     "keepstream_restored_rows_total", "rows", "Changelog rows read back by restores.", "topic"
 )
-DROPPED: Final = _counter(
+DROPPED: Final = counter(
     "keepstream_partitions_dropped_total", "partitions", "Partitions given up, for whatever reason.", "topic"
 )
 
 # -- checkpoints --------------------------------------------------------------------------------------------
 
-CHECKPOINTS: Final = _counter("keepstream_checkpoints_total", "transactions", "Transactions committed.")
-CHECKPOINT_TIME: Final = _histogram(
+CHECKPOINTS: Final = counter("keepstream_checkpoints_total", "transactions", "Transactions committed.")
+CHECKPOINT_TIME: Final = histogram(
     "keepstream_checkpoint_seconds", "seconds", "Time of a committed transaction, retries included.", _SECONDS
 )
-CHECKPOINT_SIZE: Final = _histogram(
+CHECKPOINT_SIZE: Final = histogram(
     "keepstream_checkpoint_bytes", "bytes", "Bytes of the values in a committed transaction.", _BYTES
 )
-CHECKPOINT_AGE: Final = _gauge(
+CHECKPOINT_AGE: Final = gauge(
     "keepstream_checkpoint_age_seconds",
     "seconds",
     "How long the oldest applied but uncommitted batch has waited; 0 when nothing waits.",
 )
-CHECKPOINT_LAST: Final = _gauge(
+CHECKPOINT_LAST: Final = gauge(
     "keepstream_checkpoint_last_timestamp_seconds",
     "Unix time",
     "When the last transaction was committed; 0 before the first.",
 )
-COMMITTED_ROWS: Final = _counter(
+COMMITTED_ROWS: Final = counter(
     "keepstream_committed_rows_total", "rows", "State rows written to changelogs."
 )
-COMMITTED_OUTPUTS: Final = _counter(
+COMMITTED_OUTPUTS: Final = counter(
     "keepstream_committed_outputs_total", "records", "Output records written, internal topics included."
 )
-ABORTS: Final = _counter(
+ABORTS: Final = counter(
     "keepstream_checkpoint_aborts_total",
     "transactions",
     "Transactions aborted and tried again, by Kafka's name of the error.",
     "reason",
 )
-FENCED: Final = _counter(
+FENCED: Final = counter(
     "keepstream_fenced_total",
     "commits",
     "Commits refused because the group or another producer had taken over.",
@@ -183,77 +179,77 @@ FENCED: Final = _counter(
 
 # -- state and outputs --------------------------------------------------------------------------------------
 
-STATE_ROWS: Final = _gauge(
+STATE_ROWS: Final = gauge(
     "keepstream_state_rows", "rows", "Rows of state held in memory.", "agent", "partition"
 )
-STATE_BYTES: Final = _gauge(
+STATE_BYTES: Final = gauge(
     "keepstream_state_bytes",
     "bytes",
     "Memory of the state's columns; ids and indexes come on top.",
     "agent",
     "partition",
 )
-EVICTED: Final = _counter(
+EVICTED: Final = counter(
     "keepstream_evicted_rows_total",
     "rows",
     "Users or items forgotten, by reason: erased on request, idle (state_ttl), full (max_users, max_items).",
     "agent",
     "reason",
 )
-DEDUPE_IDS: Final = _gauge(
+DEDUPE_IDS: Final = gauge(
     "keepstream_dedupe_ids", "ids", "Event ids remembered to find duplicates.", "partition"
 )
-DEDUPE_DROPPED: Final = _counter(
+DEDUPE_DROPPED: Final = counter(
     "keepstream_dedupe_dropped_ids_total",
     "ids",
     "Event ids dropped before dedupe_window had passed because there were more than dedupe_max_ids.",
 )
-BROADCAST_ITEMS: Final = _gauge(
+BROADCAST_ITEMS: Final = gauge(
     "keepstream_broadcast_items", "items", "Items in the table of neighbours that lists are made from."
 )
-BROADCAST_BYTES: Final = _gauge(
+BROADCAST_BYTES: Final = gauge(
     "keepstream_broadcast_bytes",
     "bytes",
     "Memory of the columns of the table of neighbours; ids come on top.",
 )
-OUTPUTS: Final = _counter(
+OUTPUTS: Final = counter(
     "keepstream_outputs_total", "records", "Records produced by the agents, by topic.", "topic"
 )
-SCORES: Final = _counter("keepstream_churn_scores_total", "scores", "Users scored for churn.")
-ALERTS: Final = _counter(
+SCORES: Final = counter("keepstream_churn_scores_total", "scores", "Users scored for churn.")
+ALERTS: Final = counter(
     "keepstream_churn_alerts_total", "alerts", "Churn alerts raised, by band of probability.", "band"
 )
-WITHHELD: Final = _counter(
+WITHHELD: Final = counter(
     "keepstream_churn_alerts_withheld_total",
     "alerts",
     "Alerts not sent: the day's budget was spent, the user had enough of them, or quiet hours (sent later).",
     "reason",
     values=get_args(WithheldReason),
 )
-INTERVENTIONS: Final = _counter(
+INTERVENTIONS: Final = counter(
     "keepstream_interventions_total",
     "decisions",
     "Win-back decisions, by action.",
     "action",
 )
-LISTS: Final = _counter("keepstream_recommendation_lists_total", "lists", "Recommendation lists published.")
+LISTS: Final = counter("keepstream_recommendation_lists_total", "lists", "Recommendation lists published.")
 
 # -- models -------------------------------------------------------------------------------------------------
 
-MODEL_QUALITY: Final = _gauge(
+MODEL_QUALITY: Final = gauge(
     "keepstream_model_quality",
     "as the metric says",
     "Prequential quality of a model: every example is predicted before it is learned.",
     "model",
     "metric",
 )
-RECOMMENDATION_QUALITY: Final = _gauge(
+RECOMMENDATION_QUALITY: Final = gauge(
     "keepstream_recommendation_quality",
     "as the metric says",
     "Prequential quality of recommendations: every touch is ranked before it is learned.",
     "metric",
 )
-DRIFTS: Final = _counter(
+DRIFTS: Final = counter(
     "keepstream_model_drifts_total",
     "drifts",
     "Drifts that a model's detector has reported.",
@@ -263,26 +259,26 @@ DRIFTS: Final = _counter(
 
 # -- win-back -----------------------------------------------------------------------------------------------
 
-WINBACK_OUTCOMES: Final = _gauge(
+WINBACK_OUTCOMES: Final = gauge(
     "keepstream_winback_outcomes",
     "decisions",
     "Decisions whose outcome is known, by action; besides holdout, and treated for all others together.",
     "action",
 )
-WINBACK_RATE: Final = _gauge(
+WINBACK_RATE: Final = gauge(
     "keepstream_winback_return_rate",
     "share",
     "Share of users who come back within the horizon had everybody got the action (weighted by propensity).",
     "action",
 )
-WINBACK_UPLIFT: Final = _gauge(
+WINBACK_UPLIFT: Final = gauge(
     "keepstream_winback_uplift",
     "share",
     "How far the return rate lies above the holdout's: value, and the bounds of its interval of 95 %.",
     "action",
     "bound",
 )
-WINBACK_SPEND: Final = _gauge(
+WINBACK_SPEND: Final = gauge(
     "keepstream_winback_spend_uplift",
     "currency of the events",
     "How much more is spent within the horizon than in the holdout, per decision.",
@@ -292,32 +288,32 @@ WINBACK: Final = (WINBACK_OUTCOMES, WINBACK_RATE, WINBACK_UPLIFT, WINBACK_SPEND)
 
 # -- value --------------------------------------------------------------------------------------------------
 
-ACTIVE_CUSTOMERS: Final = _gauge(
+ACTIVE_CUSTOMERS: Final = gauge(
     "keepstream_active_customers",
     "customers",
     "Customers active within a day, a week (7 days), a month (30), as of the end of the last day.",
     "partition",
     "window",
 )
-CUSTOMERS: Final = _gauge(
+CUSTOMERS: Final = gauge(
     "keepstream_customers", "customers", "Known customers by stage of their lifecycle.", "partition", "stage"
 )
-SEGMENTS: Final = _gauge(
+SEGMENTS: Final = gauge(
     "keepstream_segment_customers", "customers", "Known customers by RFM segment.", "partition", "segment"
 )
-CUSTOMERS_AT_STAKE: Final = _gauge(
+CUSTOMERS_AT_STAKE: Final = gauge(
     "keepstream_customers_at_stake",
     "customers",
     "Customers whose silence was shorter than the horizon a day before.",
     "partition",
 )
-CUSTOMERS_CHURNED: Final = _gauge(
+CUSTOMERS_CHURNED: Final = gauge(
     "keepstream_customers_churned",
     "customers",
     "Those of them whose silence reached the horizon within the day.",
     "partition",
 )
-EXPECTED_VALUE: Final = _gauge(
+EXPECTED_VALUE: Final = gauge(
     "keepstream_expected_value",
     "currency of the events",
     "What customers are expected to spend within the next horizon.",
@@ -334,19 +330,19 @@ BOARD: Final = (
 
 # -- broadcasts ---------------------------------------------------------------------------------------------
 
-BROADCAST_ROWS: Final = _counter(
+BROADCAST_ROWS: Final = counter(
     "keepstream_broadcast_rows_total",
     "rows",
     "Rows of a broadcast topic taken over: model snapshots, neighbours of items.",
     "topic",
 )
-BROADCAST_LAST: Final = _gauge(
+BROADCAST_LAST: Final = gauge(
     "keepstream_broadcast_last_timestamp_seconds",
     "Unix time",
     "When this worker last took a row of a broadcast topic over; its start before the first.",
     "topic",
 )
-BROADCAST_REFUSED: Final = _counter(
+BROADCAST_REFUSED: Final = counter(
     "keepstream_broadcast_refused_total",
     "records",
     "Models and rows of items that could not be read; what they would have replaced stays in use.",
@@ -355,18 +351,18 @@ BROADCAST_REFUSED: Final = _counter(
 
 # -- lookups and process ------------------------------------------------------------------------------------
 
-LOOKUPS: Final = _counter(
+LOOKUPS: Final = counter(
     "keepstream_lookups_total", "requests", "Lookups answered, by kind and HTTP status.", "kind", "status"
 )
-LOOKUP_TIME: Final = _histogram(
+LOOKUP_TIME: Final = histogram(
     "keepstream_lookup_seconds", "seconds", "Time to answer a lookup, forwarding included.", _SECONDS, "kind"
 )
-LOOP_LAG: Final = _gauge(
+LOOP_LAG: Final = gauge(
     "keepstream_event_loop_lag_seconds",
     "seconds",
     "By how much the event loop's last heartbeat was late; a batch being applied delays it.",
 )
-INFO: Final = _gauge("keepstream_info", "1", "Always 1; the label tells the version.", "version")
+INFO: Final = gauge("keepstream_info", "1", "Always 1; the label tells the version.", "version")
 
 TABLE: Final[tuple[Metric, ...]] = tuple(
     line for line in list(globals().values()) if isinstance(line, Metric)
