@@ -127,6 +127,8 @@ class Worker:
         log.info("broker tried: good for %s", found.workers)
         if not found.hides_aborted:
             log.warning("this broker shows aborted records to readers: outputs may be seen twice")
+        # Before anything is opened: the worker joins its group only after this.
+        self.runtime.transactional_id.changing = not found.forgets_aborted
         if not found.refuses_strangers:
             probe.check_alone(self._config, name, instance)
 
@@ -146,6 +148,7 @@ class Worker:
             app,
             EngineSettings(
                 instance=self._instance.name,
+                transactional_id_file=_locks(settings) / f"{self._instance.name}.transactional-id",
                 checkpoint_interval_s=engine.checkpoint_interval.total_seconds(),
                 transaction_timeout_s=engine.transaction_timeout.total_seconds(),
                 commit_deadline_s=engine.commit_deadline.total_seconds(),

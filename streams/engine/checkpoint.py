@@ -12,6 +12,7 @@ from streams.engine.membership import Membership
 from streams.engine.observer import Observer
 from streams.engine.partition import TopicPartition as Source
 from streams.engine.restore import POSITION_KEY, encode_position
+from streams.engine.transactional_id import TransactionalId
 from streams.errors import CommitError, FencedError
 
 log = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ class Committer:
     config
         confluent-kafka settings that reach the broker.
     transactional_id
-        Stable over restarts of the same instance, so that a new start ends what the old one left open.
+        Under which name transactions are written.
     transaction_timeout_s
         After this the broker aborts a transaction that its owner does not finish.
     deadline_s
@@ -97,7 +98,7 @@ class Committer:
     def __init__(
         self,
         config: Mapping[str, str | int],
-        transactional_id: str,
+        transactional_id: TransactionalId,
         *,
         transaction_timeout_s: float = 10.0,
         deadline_s: float = 120.0,
@@ -107,7 +108,6 @@ class Committer:
         timeout_ms = int(transaction_timeout_s * 1000)
         self._config: dict[str, str | int | bool | object] = {
             **config,
-            "transactional.id": transactional_id,
             "transaction.timeout.ms": timeout_ms,
             "message.timeout.ms": timeout_ms,
             "partitioner": "murmur2_random",
@@ -160,8 +160,12 @@ class Committer:
         """
         if self._producer is not None:
             return
-        producer = Producer(self._config)
-        self._retry(lambda: producer.init_transactions(_CALL_S), self._until(), "init_transactions")
+        names, until = self.transactional_id.next(), self._until()
+        if names.left is not None:
+            left = Producer({**self._config, "transactional.id": names.left})
+            self._retry(lambda: left.init_transactions(_CALL_S), until, "init_transactions")
+        producer = Producer({**self._config, "transactional.id": names.own})
+        self._retry(lambda: producer.init_transactions(_CALL_S), until, "init_transactions")
         if self._abandoned:
             raise FencedError("the producer was given up while it was started")
         self._producer = producer
@@ -300,6 +304,7 @@ class Committer:
         except KafkaException as second:
             self.close()
             raise FencedError(f"the producer could not abort: {second.args[0]}") from second
+        self._part_with_aborted()
 
     def _smaller_batches(self) -> bool:
         """Start anew with smaller batches where the topic may have refused a batch rather than a record."""
@@ -319,6 +324,12 @@ class Committer:
             self._producer.abort_transaction(_CALL_S)
         except KafkaException as error:
             log.info("abort left to the broker: %s", error.args[0])
+            self.close()
+        self._part_with_aborted()
+
+    def _part_with_aborted(self) -> None:
+        """Let the next transaction have another name than the aborted one, where names change."""
+        if self.transactional_id.changing:
             self.close()
 
     def _until(self) -> float:
@@ -351,8 +362,8 @@ class Committer:
 
     def _refused(self, reason: KafkaError) -> CommitError | FencedError:
         if reason.code() in _PERMANENT:
-            return CommitError(f"transactional id {self.transactional_id}: {reason}")
-        return FencedError(f"transactional id {self.transactional_id}: {reason}")
+            return CommitError(f"transactional id {self.transactional_id.stable}: {reason}")
+        return FencedError(f"transactional id {self.transactional_id.stable}: {reason}")
 
     @staticmethod
     def _on_error(error: KafkaError) -> None:

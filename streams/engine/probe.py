@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from streams.engine.membership import Membership
@@ -31,10 +31,13 @@ class Probe:
         A read-committed reader sees committed records only.
     refuses_strangers
         Offsets of a generation that the group does not know are refused (KIP-447).
+    forgets_aborted
+        Who reads on behind an aborted transaction sees what its producer wrote since.
     """
 
     hides_aborted: bool
     refuses_strangers: bool
+    forgets_aborted: bool
 
     @property
     def workers(self) -> str:
@@ -67,10 +70,11 @@ def probe(config: Mapping[str, Any], topic: str, group: str, *, deadline_s: floa
     token = uuid.uuid4().hex.encode()
     while True:
         try:
-            offset = _write(config, topic, token)
+            aborted, committed = _write(config, topic, token)
             return Probe(
-                hides_aborted=_read(config, topic, offset, token) == [b"committed"],
+                hides_aborted=_read(config, topic, aborted, token) == [b"committed"],
                 refuses_strangers=_refuses_strangers(config, topic, group),
+                forgets_aborted=_read(config, topic, committed, token) == [b"committed"],
             )
         except KafkaException as error:
             reason: KafkaError = error.args[0]
@@ -126,21 +130,24 @@ def _producer(config: Mapping[str, Any]) -> Producer:
     return producer
 
 
-def _write(config: Mapping[str, Any], topic: str, token: bytes) -> int:
-    """Write an aborted and then a committed record; return the offset of the aborted one."""
+def _write(config: Mapping[str, Any], topic: str, token: bytes) -> tuple[int, int]:
+    """Write an aborted and then a committed record; return their offsets."""
     producer = _producer(config)
     offsets: list[int] = []
+
+    def delivered(_: KafkaError | None, message: Message) -> None:
+        offsets.append(int(message.offset() or 0))
+
     producer.begin_transaction()
-    producer.produce(
-        topic, b"aborted", token, 0, on_delivery=lambda _, message: offsets.append(int(message.offset() or 0))
-    )
+    producer.produce(topic, b"aborted", token, 0, on_delivery=delivered)
     if producer.flush(_CALL_S):
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "flush"))  # noqa: SLF001  # librdkafka's name
     producer.abort_transaction(_CALL_S)
     producer.begin_transaction()
-    producer.produce(topic, b"committed", token, 0)
+    producer.produce(topic, b"committed", token, 0, on_delivery=delivered)
     producer.commit_transaction(_CALL_S)
-    return offsets[0]
+    aborted, committed = offsets
+    return aborted, committed
 
 
 def _read(config: Mapping[str, Any], topic: str, offset: int, token: bytes) -> list[bytes | None]:

@@ -17,6 +17,7 @@ from streams.engine.observer import Observer
 from streams.engine.partition import Partition, RecordBatch, TopicPartition
 from streams.engine.restore import RestoreCancelledError, Restorer
 from streams.engine.settings import EngineSettings
+from streams.engine.transactional_id import TransactionalId
 from streams.engine.transport import EngineApp
 from streams.engine.watchdog import Watchdog
 from streams.errors import EngineError, FencedError
@@ -80,6 +81,9 @@ class Runtime:
         self._frozen = True
         self._stopping = False
         self._fenced_in_a_row = 0
+        self.transactional_id = TransactionalId(
+            f"{app.conf.id}-{settings.instance}", settings.transactional_id_file
+        )
         self._backpressure = Backpressure(
             settings.max_pending_records,
             settings.max_pending_bytes,
@@ -91,7 +95,7 @@ class Runtime:
         self._checkpointer = Checkpointer(
             lambda: Committer(
                 broker,
-                f"{app.conf.id}-{settings.instance}",
+                self.transactional_id,
                 transaction_timeout_s=settings.transaction_timeout_s,
                 deadline_s=settings.commit_deadline_s,
                 observer=self.observer,

@@ -1,6 +1,7 @@
 """How the engine of a worker commits, and when it gives up."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -11,6 +12,8 @@ class EngineSettings:
     ----------
     instance
         Name of this worker in its group; static membership and transactional id derive from it.
+    transactional_id_file
+        Where the worker keeps the last of its transactional ids, on a broker where they have to change.
     checkpoint_interval_s
         Shortest time between two transactions; longer when a commit takes longer.
     transaction_timeout_s, commit_deadline_s, restore_deadline_s, revoke_deadline_s, stop_deadline_s
@@ -29,6 +32,7 @@ class EngineSettings:
     """
 
     instance: str
+    transactional_id_file: Path | None = None
     checkpoint_interval_s: float = 0.1
     transaction_timeout_s: float = 10.0
     commit_deadline_s: float = 120.0

@@ -19,6 +19,7 @@ import xxhash
 
 from streams import clients
 from streams.engine.handler import Output, Record, Row
+from streams.engine.probe import probe
 from streams.engine.runner import create_app, run
 from streams.engine.runtime import Runtime
 from streams.engine.settings import EngineSettings
@@ -96,13 +97,18 @@ class Items(Counting):
         return outputs
 
 
-TOPICS = ("ev", "out", "mid", "iout", "dlq", "users-changelog", "items-changelog")
+TOPICS = ("ev", "out", "mid", "iout", "dlq", "users-changelog", "items-changelog", "probe")
 
 
 async def main(bootstrap: str, group: str, instance: str, datadir: Path, partitions: int) -> int:
     clients.wait_for_broker(Broker(bootstrap_servers=bootstrap), timedelta(seconds=60), say=print)
     app = create_app(group, f"kafka://{bootstrap}", instance=instance, datadir=datadir, session_timeout_s=6.0)
-    runtime = Runtime(app, EngineSettings(instance), {"bootstrap.servers": bootstrap})
+    config = {"bootstrap.servers": bootstrap}
+    runtime = Runtime(
+        app, EngineSettings(instance, transactional_id_file=datadir / f"{instance}.transactional-id"), config
+    )
+    tried = await asyncio.to_thread(probe, config, f"{group}-probe", f"{group}-probe")
+    runtime.transactional_id.changing = not tried.forgets_aborted
     runtime.agent("users", f"{group}-ev", f"{group}-users-changelog", lambda p: Users(group, p, partitions))
     runtime.agent("items", f"{group}-mid", f"{group}-items-changelog", lambda p: Items(group, p, partitions))
     return await run(runtime)

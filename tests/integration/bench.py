@@ -94,7 +94,7 @@ class Bench:
     def outputs(self) -> list[bytes]:
         return self.values("iout")
 
-    def values(self, topic: str) -> list[bytes]:
+    def values(self, topic: str, start: int = 0) -> list[bytes]:
         consumer = Consumer(
             {
                 **self.config,
@@ -103,7 +103,7 @@ class Bench:
                 "enable.partition.eof": True,
             }
         )
-        consumer.assign([TopicPartition(f"{self.group}-{topic}", 0, 0)])
+        consumer.assign([TopicPartition(f"{self.group}-{topic}", 0, start)])
         values: list[bytes] = []
         while True:
             message = consumer.poll(10)

@@ -12,6 +12,7 @@ from streams.engine.checkpoint import Committer, Work
 from streams.engine.handler import Output, Record
 from streams.engine.membership import Membership
 from streams.engine.partition import TopicPartition as Source
+from streams.engine.transactional_id import TransactionalId
 from streams.errors import CommitError, EngineError, FencedError
 from tests.chaos.counting import Items
 from tests.integration.bench import counts, only, until
@@ -49,7 +50,7 @@ class TestCommitting:
 
     def test_a_generation_that_has_passed_cannot_commit(self, on_kafka):
         bench = on_kafka
-        committer = Committer(bench.config, f"{bench.group}-x")
+        committer = Committer(bench.config, TransactionalId(f"{bench.group}-x"))
         work = [
             Work(Source(f"{bench.group}-mid", 0), f"{bench.group}-items-changelog", (), [(b"k", b"v")], 1)
         ]
@@ -58,10 +59,35 @@ class TestCommitting:
         assert bench.values("items-changelog") == []
 
     def test_without_a_valid_membership_nothing_is_tried(self, bench):
-        committer = Committer(bench.config, f"{bench.group}-x")
+        committer = Committer(bench.config, TransactionalId(f"{bench.group}-x"))
         with pytest.raises(FencedError, match="no valid membership"):
             committer.commit([], Membership(bench.group, None, -1, ""))
         assert not committer.is_open
+
+    def test_who_reads_on_behind_what_a_dead_worker_left_open_sees_what_follows(self, bench, tmp_path):
+        """The embedded broker would hide it, were it written under the same transactional id."""
+        topic = f"{bench.group}-items-changelog"
+
+        def write(producer, value: bytes) -> None:
+            producer.begin_transaction()
+            producer.produce(topic, value, b"k", 0)
+            assert producer.flush(10) == 0
+
+        def opened() -> Committer:
+            name = TransactionalId(f"{bench.group}-x", tmp_path / "name")
+            name.changing = True
+            committer = Committer(bench.config, name)
+            committer.open()
+            return committer
+
+        dead = opened()
+        write(dead._producer, b"never committed")
+        following = opened()  # settles what is open
+        behind = bench.end("items-changelog")
+        write(following._producer, b"committed")
+        following._producer.commit_transaction(10)
+        assert bench.values("items-changelog", start=behind) == [b"committed"]
+        assert bench.values("items-changelog") == [b"committed"]
 
     async def test_two_workers_with_one_instance_name_end_with_one_that_names_the_clash(self, on_kafka):
         """Lock files prevent this on one host; between hosts the broker's fences do."""
@@ -140,7 +166,7 @@ class TestCommitting:
                 super()._attempt(work, membership, until)
 
         bench.create("other-changelog")
-        committer = Slow(bench.config, f"{bench.group}-x")
+        committer = Slow(bench.config, TransactionalId(f"{bench.group}-x"))
         work = [
             Work(Source(f"{bench.group}-mid", 0), f"{bench.group}-{name}", (), [(b"k", b"v")], 1)
             for name in ("items-changelog", "other-changelog")
