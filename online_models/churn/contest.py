@@ -50,7 +50,7 @@ class Contest:
     Attributes
     ----------
     champion
-        The candidate that scores: the blend, at first of equal parts, until another one is found better.
+        The candidate that scores: the blend, at first of equal parts, while no other one is found better.
     blend
         The logistic regression over the experts' log-odds.
     """
@@ -191,8 +191,11 @@ class Contest:
             return
         means = self._losses / self._judged
         best = int(np.argmin(means))
-        if means[CANDIDATES.index(self.champion)] - means[best] > _MARGIN:
+        reigning = means[CANDIDATES.index(self.champion)]
+        if reigning - means[best] > _MARGIN:
             self.champion = CANDIDATES[best]
+        elif means[CANDIDATES.index(BLEND)] <= reigning:
+            self.champion = BLEND  # it holds the others, and is the one that is calibrated
 
 
 def _fresh_blend() -> RecursiveLogistic:

@@ -231,7 +231,7 @@ class TestContest:
         assert len(times) < 20
         assert times[0] <= (399 - 30) * DAY_MS
 
-    def test_the_better_challenger_takes_over_and_a_tie_changes_nothing(self):
+    def test_the_better_challenger_takes_over_and_a_tie_is_the_blends(self):
         contest = Contest(28 * DAY_MS, 0, 256)
         for _ in range(2000):
             contest._race(np.array([0.4, 0.4, 0.3999, 0.4]), 30 * DAY_MS)
@@ -239,6 +239,9 @@ class TestContest:
         for _ in range(2000):
             contest._race(np.array([0.4, 0.4, 0.3, 0.4]), 30 * DAY_MS)
         assert contest.champion == "rolled"
+        for _ in range(2000):
+            contest._race(np.array([0.4, 0.4, 0.4, 0.2]), 30 * DAY_MS)
+        assert contest.champion == "blend"
 
     def test_rolled_scores_do_not_depend_on_the_rows_beside_them(self):
         x = some_features(67)
