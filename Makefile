@@ -37,7 +37,7 @@ format: setup  ## apply ruff's fixes and formatting
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 # Strict: a package that the advisory database could not be asked about is a failure, not a pass.
-audit:  ## look for known vulnerabilities of the pinned versions; needs pypi.org itself, no mirror
+audit:  ## look for known vulnerabilities of the pinned versions; needs the package index itself, no mirror
 	$(PYTHON) -m venv .cache/audit
 	.cache/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
 	.cache/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
