@@ -1,6 +1,7 @@
 """Fixtures for every test: real brokers over TCP, settings that keep tests apart."""
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,10 @@ import pytest
 from streams.broker import EmbeddedBroker
 from streams.settings import Settings, load
 from tests.integration import kafka
+
+
+# Whoever runs the tests in the background may hand SIGINT down as ignored, and so would every process they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class RunningBroker(Protocol):
