@@ -13,8 +13,7 @@ from streams.broker import EmbeddedBroker
 from streams.settings import Settings, load
 from tests.integration import kafka
 
-
-# Whoever runs the tests in the background may hand SIGINT down as ignored, and so would every process they start.
+# Whoever runs the tests in the background may hand SIGINT down as ignored, and so would all that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
