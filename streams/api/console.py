@@ -12,7 +12,8 @@ import msgspec
 from aiohttp import web
 
 from streams import web as files
-from streams.api.feed import NEWEST, Feed
+from streams.api.boards import Boards
+from streams.api.feed import NEWEST, Feed, News
 from streams.api.guard import RETRY_AFTER_S, refuse
 from streams.api.live import Live
 from streams.schemas import ChurnAlert, LiveSample, ModelPoint
@@ -57,7 +58,7 @@ class Console:
     """Serves the console.
 
     While nobody looks, only this worker's own samples are kept, and those only while there is no other
-    worker; alerts and models are read from their topics as soon as somebody does.
+    worker; alerts, models and boards are read from their topics as soon as somebody does.
 
     Parameters
     ----------
@@ -75,6 +76,7 @@ class Console:
         self._samples: deque[LiveSample] = deque(maxlen=_SAMPLES)
         self._alerts: OrderedDict[str, ChurnAlert] = OrderedDict()
         self._points: OrderedDict[str, ModelPoint] = OrderedDict()
+        self._boards = Boards()
         self._watching: set[asyncio.Queue[bytes | None]] = set()
         self._feed: Feed | None = None
         self._sampling: asyncio.Task[None] | None = None
@@ -143,29 +145,32 @@ class Console:
             _event("samples", list(self._samples))
             + _event("alerts", list(self._alerts.values()))
             + _event("models", list(self._points.values()))
+            + _event("boards", self._boards.all())
         )
 
     def _read(self) -> Feed:
-        """Start to read alerts and models; what a feed says that was ended since is not heard."""
+        """Start to read; what a feed says that was ended since is not heard."""
         loop = asyncio.get_running_loop()
 
-        def hand_over(alerts: Sequence[ChurnAlert], points: Sequence[ModelPoint]) -> None:
+        def hand_over(news: News) -> None:
             if not loop.is_closed():
-                loop.call_soon_threadsafe(self._take, feed, alerts, points)
+                loop.call_soon_threadsafe(self._take, feed, news)
 
         feed = Feed(self._settings, hand_over)
         feed.start()
         return feed
 
-    def _take(self, feed: Feed, alerts: Sequence[ChurnAlert], points: Sequence[ModelPoint]) -> None:
+    def _take(self, feed: Feed, found: News) -> None:
         if feed is not self._feed:
             return
-        news = _remember(self._alerts, [(alert.id, alert) for alert in alerts], NEWEST)
+        news = _remember(self._alerts, [(alert.id, alert) for alert in found.alerts], NEWEST)
         if news:
             self._send("alerts", news)
-        news = _remember(self._points, [(point.model_version, point) for point in points], _POINTS)
+        news = _remember(self._points, [(point.model_version, point) for point in found.models], _POINTS)
         if news:
             self._send("models", news)
+        if found.boards:
+            self._send("boards", self._boards.add(found.boards))
 
     def _forget_if_alone(self) -> None:
         """End reading with the last page: what its topics no longer hold must not live on here."""
@@ -175,6 +180,7 @@ class Console:
         self._feed = None
         self._alerts.clear()
         self._points.clear()
+        self._boards.clear()
 
     async def _sample(self) -> None:
         while True:

@@ -1,9 +1,9 @@
-"""The alerts and models of the whole shop as they come out, for whoever looks at the console."""
+"""The alerts, models and boards of the whole shop as they come out, for whoever looks at the console."""
 
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -11,10 +11,12 @@ from online_models.errors import CorruptStateError, KeepstreamError
 from streams import encode, topics
 from streams.follow import Followed, Follower
 from streams.model_rows import parse
-from streams.schemas import ChurnAlert, ModelPoint
+from streams.schemas import ChurnAlert, ModelPoint, RetentionBoard
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 NEWEST: Final = 200
 """Records of each partition that are read at the start."""
@@ -22,11 +24,20 @@ NEWEST: Final = 200
 _POLL_S: Final = 0.3
 _RETRY_S: Final = 2.0
 
-Sink = Callable[[Sequence[ChurnAlert], Sequence[ModelPoint]], None]
+
+class News(NamedTuple):
+    """What came, in log order."""
+
+    alerts: Sequence[ChurnAlert]
+    models: Sequence[ModelPoint]
+    boards: Sequence[RetentionBoard]
+
+
+Sink = Callable[[News], None]
 
 
 class Feed(threading.Thread):
-    """Reads alerts and models, the newest first and then what follows, until it is told to leave.
+    """Reads alerts, models and boards, the newest first and then what follows, until it is told to leave.
 
     Parameters
     ----------
@@ -41,6 +52,7 @@ class Feed(threading.Thread):
         self._settings, self._take = settings, take
         self._alerts = topics.ALERTS.full_name(settings)
         self._models = topics.MODELS.full_name(settings)
+        self._boards = topics.RETENTION.full_name(settings)
         self._left = threading.Event()
 
     def leave(self) -> None:
@@ -57,22 +69,16 @@ class Feed(threading.Thread):
                 self._left.wait(_RETRY_S)
 
     def _follow(self) -> None:
-        with Follower(self._settings, [self._alerts, self._models], NEWEST) as follower:
+        with Follower(self._settings, [self._alerts, self._models, self._boards], NEWEST) as follower:
             while not self._left.is_set():
                 records = follower.poll(_POLL_S)
-                alerts = [alert for record in records if (alert := self._alert(record))]
-                points = [point for record in records if (point := self._point(record))]
-                if alerts or points:
-                    self._take(alerts, points)
-
-    def _alert(self, record: Followed) -> ChurnAlert | None:
-        if record.topic != self._alerts or record.value is None:
-            return None
-        try:
-            return encode.read(ChurnAlert, record.value)
-        except CorruptStateError as error:
-            log.warning("an alert at offset %d cannot be read: %s", record.offset, error)
-            return None
+                news = News(
+                    [alert for record in records if (alert := _read(ChurnAlert, record, self._alerts))],
+                    [point for record in records if (point := self._point(record))],
+                    [board for record in records if (board := _read(RetentionBoard, record, self._boards))],
+                )
+                if any(news):
+                    self._take(news)
 
     def _point(self, record: Followed) -> ModelPoint | None:
         row = parse(record.key or b"") if record.topic == self._models else None
@@ -90,3 +96,14 @@ class Feed(threading.Thread):
             examples=snapshot.examples,
             metrics=card,
         )
+
+
+def _read(kind: type[T], record: Followed, topic: str) -> T | None:
+    """Return a document of a topic; None where the record is of another one, or cannot be read."""
+    if record.topic != topic or record.value is None:
+        return None
+    try:
+        return encode.read(kind, record.value)
+    except CorruptStateError as error:
+        log.warning("%s: the record at offset %d cannot be read: %s", topic, record.offset, error)
+        return None

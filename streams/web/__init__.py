@@ -15,6 +15,7 @@ ASSETS: Final = {
     "stream.js": "text/javascript",
     "charts.js": "text/javascript",
     "lookup.js": "text/javascript",
+    "retention.js": "text/javascript",
     "elements.js": "text/javascript",
     "icon.svg": "image/svg+xml",
     "vendor/uPlot.js": "text/javascript",

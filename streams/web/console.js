@@ -3,6 +3,7 @@
 import { Chart } from "./charts.js";
 import { amount, byId, element, lookupLink, percent, share, short, time, whole, words } from "./elements.js";
 import { close, lookUp } from "./lookup.js";
+import { Retention } from "./retention.js";
 import { ask, follow, keepToken } from "./stream.js";
 
 const DRAW_MS = 500;
@@ -11,7 +12,7 @@ const ALERTS = 200;
 const SHOWN = 60;
 const RATE_OVER = 5;
 
-const known = { samples: [], alerts: new Map(), points: new Map() };
+const known = { samples: [], alerts: new Map(), points: new Map(), boards: new Map() };
 let paused = false;
 let changed = new Set();
 
@@ -31,11 +32,17 @@ const handlers = {
     for (const point of found) known.points.set(point.model_version, point);
     changed.add("models");
   },
+  boards(found) {
+    for (const board of found) known.boards.set(board.event_time, board);
+    changed.add("boards");
+  },
 };
 
 const charts = {};
+let retention = null;
 
 function build() {
+  retention = new Retention();
   const waiting = { empty: "labels mature after the horizon; the first model comes then" };
   charts.rate = new Chart(byId("rate"), [{ label: "events", colour: "--first", fill: true }, { label: "rejected", colour: "--bad" }], { format: short, zero: true });
   charts.lag = new Chart(byId("lag"), [
@@ -164,7 +171,7 @@ function say(state, text) {
 
 function draw() {
   if (paused || document.hidden) return;
-  const [parts, drawers] = [changed, { samples: drawSamples, alerts: drawAlerts, models: drawModels }];
+  const [parts, drawers] = [changed, { samples: drawSamples, alerts: drawAlerts, models: drawModels, boards: () => retention.show([...known.boards.values()]) }];
   changed = new Set();
   for (const part of parts) drawers[part]();
 }

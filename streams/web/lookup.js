@@ -61,8 +61,26 @@ function risk(found) {
     element("div", { className: "big" }, percent(found.probability)),
     element("progress", { max: 1, value: found.probability, className: "bad", "aria-label": "risk of leaving" }),
     element("ul", { className: "reasons" }, ...found.reasons.map((reason) => element("li", {}, reason))),
+    found.counterfactual ? element("p", { className: "hint" }, sentence(found.counterfactual)) : null,
+    ...parts(found.contributions ?? {}),
     element("p", { className: "note" }, `scored ${time(found.event_time)} by ${found.model_version}`),
   ];
+}
+
+const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
+
+/** Return what the risk is made of, the weightiest first; what speaks for leaving is red. */
+function parts(contributions) {
+  const groups = Object.entries(contributions).filter(([, value]) => Math.abs(value) >= 0.005);
+  if (!groups.length) return [];
+  groups.sort(([, one], [, other]) => Math.abs(other) - Math.abs(one));
+  const bars = groups.map(([name, value]) => ({
+    label: words(name),
+    size: Math.abs(value),
+    text: `${value > 0 ? "+" : "−"}${Math.abs(value).toFixed(2)}`,
+    bad: value > 0,
+  }));
+  return [element("h3", {}, "What it is made of"), meters(bars), element("p", { className: "note" }, "log-odds; + speaks for leaving")];
 }
 
 function past(alerts) {

@@ -10,8 +10,9 @@ import pytest
 from streams import topics, web
 from streams.api.console import Console
 from streams.clients import confluent
-from streams.encode import encode_alerts, encode_snapshot
+from streams.encode import encode_alerts, encode_boards, encode_snapshot
 from streams.schemas import ChurnAlert, ModelSnapshot, Origin
+from tests.streams.api.boards import board
 from tests.streams.api.fakes import FakeWorker, eventually, get, token
 
 PAGE = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -164,6 +165,14 @@ class TestStream:
             assert (point["model_version"], point["metrics"]) == ("churn-3", {"churn_auc": 0.7})
             produce(two_partitions, topics.ALERTS, encode_alerts([alert(2), alert(3)]))
             assert [one["id"] for one in await until(following, "alerts")] == ["u:c@3"]
+
+    async def test_the_boards_of_a_day_are_added_up_over_partitions(self, two_partitions, start):
+        produce(two_partitions, topics.RETENTION, encode_boards([board(0, 1, 30), board(0, 2, 31)]))
+        async with stream(await start(FakeWorker(two_partitions))) as (_, following):
+            assert [one["daily"] for one in await until(following, "boards")] == [30, 31]
+            produce(two_partitions, topics.RETENTION, encode_boards([board(1, 2, 9)]))
+            (changed,) = await until(following, "boards")
+            assert (changed["event_time"], changed["daily"]) == (2, 40)
 
     async def test_what_cannot_be_read_is_passed_over(self, two_partitions, start):
         produce(two_partitions, topics.ALERTS, [(b"u:c", b"{"), (b"u:c", b"{}"), *encode_alerts([alert(4)])])
