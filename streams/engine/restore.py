@@ -135,7 +135,7 @@ class Restorer:
 
     def _read(self, consumer: Consumer, partition: Partition) -> tuple[int | None, int]:
         changelog = TopicPartition(partition.changelog, partition.source.partition, 0)
-        low, end = self._watermarks(consumer, changelog, partition)
+        low, end = self._uncommitted_bounds(changelog, partition)
         consumer.assign([changelog])
         offset, rows = low, 0
         latest: tuple[bytes | None, int] | None = None
@@ -196,6 +196,20 @@ class Restorer:
         # Whatever else a broker in trouble answers passes, or ends with the deadline.
         log.info("restoring: %s", error)
         return -1
+
+    def _uncommitted_bounds(self, changelog: TopicPartition, partition: Partition) -> tuple[int, int]:
+        """Return first offset and end of a changelog, open transactions included.
+
+        A reader of committed records alone is told the end before the first open transaction. A transaction
+        that its owner was told is committed still counts as open until its markers are written.
+        """
+        asking = Consumer(
+            {**self.config, "group.id": "keepstream-restore", "isolation.level": "read_uncommitted"}
+        )
+        try:
+            return self._watermarks(asking, changelog, partition)
+        finally:
+            asking.close()
 
     def _watermarks(self, consumer: Consumer, tp: TopicPartition, partition: Partition) -> tuple[int, int]:
         """Return (first offset, uncommitted end) of a partition, asking until the deadline."""

@@ -68,8 +68,7 @@ class Runtime:
         informed: Callable[[], bool] = lambda: True,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        self.app, self.settings = app, settings
-        self.informed = informed
+        self.app, self.settings, self.informed = app, settings, informed
         self.observer = observer or Observer()
         self.failure: BaseException | None = None
         self.failed = asyncio.Event()
@@ -78,8 +77,7 @@ class Runtime:
         self._partitions: dict[TopicPartition, Partition] = {}
         self._membership: Membership | None = None
         self._joined: Membership | None = None
-        self._frozen = True
-        self._stopping = False
+        self._frozen, self._stopping = True, False
         self._fenced_in_a_row = 0
         self.transactional_id = TransactionalId(
             f"{app.conf.id}-{settings.instance}", settings.transactional_id_file

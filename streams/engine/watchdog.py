@@ -137,6 +137,7 @@ class Watchdog:
             return {Source(tp.topic, tp.partition): f.result(_ANSWER_S).offset for tp, f in found.items()}
         except (KafkaException, TimeoutError) as error:
             log.info("the broker does not answer: %s", error)
+            self._admin = None  # one that knew the broker before its restart may be refused for ever
             return None
 
 

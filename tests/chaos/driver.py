@@ -97,7 +97,10 @@ class Driver:
             if applied is not None:
                 if applied != self._applied:
                     self._applied, self._moved = applied, now
-                self._run.feeder.allowed = max(fault.at, applied) + AHEAD
+            # Not beyond: the log must last for the faults still to come, however long a broker was away.
+            self._run.feeder.allowed = fault.at + AHEAD
+            if self._applied >= min(self._run.feeder.allowed, len(self._run.log)):
+                self._moved = now  # there is nothing left to do
             calm = now > self._moved + _CALM_S  # nothing gets done: leave them alone for a while
             due = self._applied >= fault.at and self._applied > self._applied_then
             if due or (now > self._last + fault.patience_s and not calm):

@@ -116,6 +116,25 @@ class TestLostLog:
         assert "lost the log's end" in str(runtime.failure)
 
 
+async def test_a_restore_waits_for_a_transaction_whose_fate_is_not_written_yet(on_kafka):
+    """A former owner may have been told that it is committed before its markers are in the log."""
+    bench = on_kafka
+    bench.send(10)
+    former = Producer({**bench.config, "transactional.id": f"{bench.group}-former"})
+    former.init_transactions(30)
+    former.begin_transaction()
+    former.produce(f"{bench.group}-items-changelog", encode_position(7), POSITION_KEY, 0)
+    assert former.flush(30) == 0
+    runtime = await bench.start()
+    await until(runtime.partitions, "an assignment")
+    with pytest.raises(TimeoutError):
+        await until(lambda: runtime.ready, "nothing", deadline_s=3)
+    former.commit_transaction(30)
+    await until(lambda: runtime.ready and only(runtime).position >= 10, "the rest")
+    await bench.stop(runtime)
+    assert len(bench.outputs()) == 3
+
+
 async def test_a_damaged_record_between_agents_stops_the_worker_with_topic_partition_and_offset(bench):
     bench.send(1)
     handler = ItemsHandler(CooccurrenceSettings(), 0, f"{bench.group}-iout", Report())
