@@ -94,9 +94,8 @@ class Driver:
             self._supervise()
             now = time.monotonic()
             applied = self._run.applied()
-            if applied is not None:
-                if applied != self._applied:
-                    self._applied, self._moved = applied, now
+            if applied is not None and applied != self._applied:
+                self._applied, self._moved = applied, now
             # Not beyond: the log must last for the faults still to come, however long a broker was away.
             self._run.feeder.allowed = fault.at + AHEAD
             if self._applied >= min(self._run.feeder.allowed, len(self._run.log)):
