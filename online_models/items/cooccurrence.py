@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from online_models import snapshots
-from online_models.errors import CorruptStateError
+from online_models.errors import CorruptStateError, blame
 from online_models.events import Int64s, hash_id
 from online_models.items.counting import ItemCounter, category_codes
 from online_models.items.eviction import (
@@ -252,9 +252,8 @@ class CooccurrenceStore:
                 names.append(row)
             elif row[0] == CLOCK_ROW:
                 if row[1] is not None:
-                    clock = snapshots.unpack("items-clock", 1, row[1])
-                    with snapshots.reading("items-clock"):
-                        self._now_ms = int(clock["now"])
+                    with blame(CLOCK_ROW), snapshots.reading("items-clock"):
+                        self._now_ms = int(snapshots.unpack("items-clock", 1, row[1])["now"])
             elif row[0][:1] != b"\0" or row[0].startswith(SCHEMA_ROWS):
                 items.append(row)
             else:
