@@ -82,7 +82,7 @@ def test_links_of_the_page_lead_somewhere():
 
 
 def text(most):
-    """Any text but with a newline at its end, which Python's `$` lets pass and that of JSON Schema does not."""
+    """Any text but with a newline at its end: Python's `$` lets it pass, that of JSON Schema does not."""
     return st.text(max_size=most).filter(lambda value: not value.endswith("\n"))
 
 
