@@ -16,7 +16,7 @@ from tests.chaos.outcome import (
     Place,
     example_counts,
     pair_rows,
-    rank_targets,
+    rank_touches,
     touch_rows,
 )
 from tests.chaos.replay import (
@@ -72,8 +72,8 @@ def compare(undisturbed: Outcome, disturbed: Outcome, settings: Settings) -> Ite
         yield Verdict(what, np.array_equal(*each), f"{len(each[0]):,} and {len(each[1]):,}")
     examples = [example_counts(run.examples) for run in (undisturbed, disturbed)]
     yield _same("training examples, bit for bit", *examples, f"{examples[0].total():,}")
-    # Their features may be a moment apart: a batch's candidates are weighed at its latest touch.
-    touched = [rank_targets(run.rank_examples) for run in (undisturbed, disturbed)]
+    # Their candidates may be a moment apart, and so of another order: a batch's are weighed at its latest touch.
+    touched = [rank_touches(run.rank_examples) for run in (undisturbed, disturbed)]
     yield _same("touches that the ranker learns from", *touched, f"{touched[0].total():,}")
     for name in (
         topics.ALERTS.name,

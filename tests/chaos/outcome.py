@@ -272,10 +272,9 @@ def example_counts(batches: list[ExampleBatch]) -> Counter[bytes]:
     return counts
 
 
-def rank_targets(batches: list[RankExamples]) -> Counter[tuple[int, int, int]]:
-    """Return how often a set was passed on: when, how many candidates, and which of them was touched."""
-    counts: Counter[tuple[int, int, int]] = Counter()
+def rank_touches(batches: list[RankExamples]) -> Counter[int]:
+    """Return of which moments how many sets were passed on."""
+    counts: Counter[int] = Counter()
     for batch in batches:
-        columns = (batch.time_ms, np.diff(batch.start), batch.target)
-        counts.update(zip(*(column.tolist() for column in columns), strict=True))
+        counts.update(batch.time_ms.tolist())
     return counts
