@@ -72,7 +72,7 @@ def compare(undisturbed: Outcome, disturbed: Outcome, settings: Settings) -> Ite
         yield Verdict(what, np.array_equal(*each), f"{len(each[0]):,} and {len(each[1]):,}")
     examples = [example_counts(run.examples) for run in (undisturbed, disturbed)]
     yield _same("training examples, bit for bit", *examples, f"{examples[0].total():,}")
-    # Their candidates may be a moment apart, and so of another order: a batch's are weighed at its latest touch.
+    # Candidates may be a moment apart, so in another order: those of a batch are weighed at its latest touch.
     touched = [rank_touches(run.rank_examples) for run in (undisturbed, disturbed)]
     yield _same("touches that the ranker learns from", *touched, f"{touched[0].total():,}")
     for name in (
