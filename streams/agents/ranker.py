@@ -8,10 +8,9 @@ from online_models.items.rank_examples import RankExamples
 from online_models.items.rank_trainer import PublishedRanker, RankTrainerSettings, RankTrainerStore
 from streams.agents import documents
 from streams.agents.internal import unpack_all
+from streams.agents.publishing import published
 from streams.agents.report import Report
-from streams.encode import encode_snapshot
 from streams.engine.handler import Output, Record, Row
-from streams.model_rows import day_key
 
 log = logging.getLogger(__name__)
 
@@ -43,27 +42,24 @@ class RankerHandler:
 
     def apply(self, records: Sequence[Record]) -> Sequence[Output]:
         """Learn set by set, and publish rankers that are due."""
-        published: list[PublishedRanker] = []
+        rankers: list[PublishedRanker] = []
         for examples in unpack_all(records, RankExamples.unpack):
-            published += self.store.apply(examples)
+            rankers += self.store.apply(examples)
         for metric, value in self.store.card().items():
             if not math.isnan(value):
                 self._report.model_quality(documents.RANKER, metric, value)
         # The topic is compacted and readers want the newest only.
-        return [row for one in published[-1:] for row in self._snapshot(one)]
+        return [row for one in rankers[-1:] for row in self._snapshot(one)]
 
-    def _snapshot(self, published: PublishedRanker) -> list[Output]:
-        """Return a ranker as the newest one, and as the last one of its day, to which one may go back."""
-        snapshot = documents.ranker_snapshot(published)
-        key, value = encode_snapshot(snapshot)
+    def _snapshot(self, ranker: PublishedRanker) -> list[Output]:
+        """Return a ranker for the topic of models, and say so."""
+        snapshot = documents.ranker_snapshot(ranker)
         log.info(
             "%s published after %d sets",
             *(snapshot.model_version, snapshot.examples),
             extra={"model_version": snapshot.model_version, "sets": snapshot.examples},
         )
-        keys = (key, day_key(snapshot.model, snapshot.event_time))
-        self._report.outputs(self._models, len(keys))
-        return [Output(self._models, 0, one, value) for one in keys]
+        return published(snapshot, self._models, self._report)
 
     def tick(self, now_ms: int) -> Sequence[Output]:  # noqa: ARG002  # rankers learn from touches only
         """Do nothing: rankers learn from touches, not from time."""

@@ -9,10 +9,9 @@ from online_models.churn.trainer import TrainerSettings, TrainerStore
 from online_models.winback.outcomes import OutcomeBatch
 from streams.agents import documents, interventions
 from streams.agents.internal import unpack_all
+from streams.agents.publishing import published
 from streams.agents.report import Report
-from streams.encode import encode_snapshot
 from streams.engine.handler import Output, Record, Row
-from streams.model_rows import day_key
 from streams.schemas import ModelSnapshot
 
 log = logging.getLogger(__name__)
@@ -73,29 +72,26 @@ class TrainerHandler:
 
     def _win_back(self, batches: Sequence[OutcomeBatch]) -> list[Output]:
         """Learn what came of decisions, and publish the bandit where that is due."""
-        published, latest_ms = [], 0
+        policies, latest_ms = [], 0
         for batch in batches:
-            published += self.store.winback.apply(batch)
+            policies += self.store.winback.apply(batch)
             latest_ms = max(latest_ms, int(batch.matured_ms.max(initial=0)))
         for action, uplift in self.store.winback.uplift().items():
             self._report.uplift(action, uplift)
         return [
             row
-            for policy in published[-1:]
+            for policy in policies[-1:]
             for row in self._snapshot(interventions.winback_snapshot(policy, latest_ms), ready=True)
         ]
 
     def _snapshot(self, snapshot: ModelSnapshot, *, ready: bool) -> list[Output]:
-        """Return a model as the newest one, and as the last one of its day, to which one may go back."""
-        key, value = encode_snapshot(snapshot)
+        """Return a model for its topic, and say so."""
         log.info(
             "%s published after %d labels%s",
             *(snapshot.model_version, snapshot.examples, "" if ready else ", not used yet: too few"),
             extra={"model_version": snapshot.model_version, "labels": snapshot.examples},
         )
-        keys = (key, day_key(snapshot.model, snapshot.event_time))
-        self._report.outputs(self._models, len(keys))
-        return [Output(self._models, 0, one, value) for one in keys]
+        return published(snapshot, self._models, self._report)
 
     def tick(self, now_ms: int) -> Sequence[Output]:  # noqa: ARG002  # models learn from labels only
         """Do nothing: models learn from labels, not from time."""

@@ -212,7 +212,7 @@ class Restorer:
             asking.close()
 
     def _watermarks(self, consumer: Consumer, tp: TopicPartition, partition: Partition) -> tuple[int, int]:
-        """Return (first offset, uncommitted end) of a partition, asking until the deadline."""
+        """Return first offset and end of a partition as a consumer is told, asking until the deadline."""
         until = time.monotonic() + self.deadline_s
         while True:
             try:
