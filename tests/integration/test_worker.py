@@ -205,5 +205,12 @@ class TestSeveralWorkers:
         wait_until(lambda: sum_of_touches(third, shop) >= touches, "every touch counted")
         for item, touches in shop.touches.items():
             assert third.item(item)["touches"] == touches
+        # A list needs neighbours, which may come after every event so far was applied.
+        wait_until(
+            lambda: min(w.metrics()["keepstream_broadcast_items"] for w in (first, third)) > 0,
+            "neighbours of items",
+        )
+        shop.send_events(100)
+        wait_until(lambda: shop.read(topics.RECOMMENDATIONS), "lists")
         ids = collections.Counter(json.loads(m.value())["id"] for m in shop.read(topics.RECOMMENDATIONS))
         assert max(ids.values()) == 1
