@@ -78,8 +78,8 @@ def _strongest(
     partners = np.full(shape, -1, np.int32)
     partners[near.user, near.position] = near.partners
     weights = np.zeros((2, *shape), np.float32)
-    weights[FORWARD, near.user, near.position] = near.weights[:, :, FORWARD]
-    weights[BACKWARD, near.user, near.position] = near.weights[:, :, BACKWARD]
+    weights[FORWARD, near.user, near.position] = near.weights[:, :, FORWARD] * near.scale[:, None]
+    weights[BACKWARD, near.user, near.position] = near.weights[:, :, BACKWARD] * near.scale[:, None]
     flat = (len(touched), 1, -1)
     match = rows.astype(np.int32)[:, :, None] == partners.reshape(flat)
     total = np.where(match, weights.sum(axis=0).reshape(flat), np.float32(0.0))
