@@ -19,6 +19,7 @@ from online_models.churn.settings import UserSettings
 from online_models.churn.trainer import TrainerSettings, TrainerStore
 from online_models.clock import PartitionClock
 from online_models.events import EVENT_NAMES, TOUCH_KINDS, EventBatch, Int64s, UInt64s
+from online_models.items.compose import Lists
 from online_models.items.cooccurrence import CooccurrenceStore
 from online_models.items.direct import DirectNeighbours
 from online_models.items.evidence import CandidateSettings
@@ -27,8 +28,9 @@ from online_models.items.pairs import Floats32, PairBatch
 from online_models.items.policy import PolicySettings
 from online_models.items.rank_examples import RankExamples, examples_of, label
 from online_models.items.rank_trainer import RankTrainerSettings, RankTrainerStore
-from online_models.items.recommender import Lists, Recommender
+from online_models.items.recommender import Recommender
 from online_models.items.settings import CooccurrenceSettings
+from online_models.items.shop import Shop
 from online_models.winback.bandit import BanditPolicy
 from online_models.winback.outcomes import OutcomeBatch
 
@@ -138,6 +140,8 @@ class Pipeline:
         The churn model as of the last label, None before the first.
     bandit
         What is believed of the win-back actions as of the last outcome, None before the first.
+    shop
+        Catalogue and rules by which lists are made.
     """
 
     def __init__(self, settings: PipelineSettings | None = None) -> None:
@@ -150,6 +154,7 @@ class Pipeline:
         self.bandit: BanditPolicy | None = None
         self._neighbours = DirectNeighbours(self.items)
         self._recommender = Recommender(self.settings.candidates, self.settings.policy, self.ranker.network)
+        self.shop = Shop()
         self._clock = PartitionClock(self.settings.users.tick_ms)
         self._followed: Followed | None = None
         self._examined: dict[int, tuple[Int64s, RankExamples]] = {}
@@ -243,7 +248,8 @@ class Pipeline:
 
     def recommend(self, subjects: Sequence[str], now_ms: int, k: int = 20) -> Lists:
         """Return the lists of users by all that is known of them, after the list policy."""
-        return self._recommender.recommend(self.users.histories(subjects), self._neighbours, now_ms, k)
+        histories = self.users.histories(subjects)
+        return self._recommender.recommend(histories, self._neighbours, now_ms, k, shop=self.shop)
 
     def _sets(self, followed: Followed, start: int, stop: int) -> Iterator[tuple[Floats32, int]]:
         """Return the labelled sets of the touches of some events, those ranked before as they were then."""
