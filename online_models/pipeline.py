@@ -18,7 +18,7 @@ from online_models.churn.scorer import ChurnScorer
 from online_models.churn.settings import UserSettings
 from online_models.churn.trainer import TrainerSettings, TrainerStore
 from online_models.clock import PartitionClock
-from online_models.events import EVENT_NAMES, TOUCH_KINDS, EventBatch, Int64s, UInt64s
+from online_models.events import EVENT_NAMES, TOUCH_KINDS, EventBatch, Int64s, UInt64s, hash_ids
 from online_models.items.compose import Lists
 from online_models.items.cooccurrence import CooccurrenceStore
 from online_models.items.direct import DirectNeighbours
@@ -245,6 +245,30 @@ class Pipeline:
         ranked = np.zeros(k, dtype=np.uint64)
         ranked[: best.size] = self.items.rows["hash"][rows[best]]
         return ranked
+
+    def listed(self, followed: Followed, context: int, k: int) -> UInt64s:
+        """Return what a user would have been shown before a touch, after policy, catalogue and rules.
+
+        Contexts say nothing of purchases, so nothing is left out because it was bought.
+
+        Parameters
+        ----------
+        followed, context, k
+            As in `rank`.
+
+        Returns
+        -------
+        UInt64s
+            (k,) hashes, best first, 0 where there are fewer.
+        """
+        self.settle()
+        assert followed.contexts is not None
+        part = followed.contexts.take(slice(context, context + 1))
+        now_ms = int(part.time_ms[0])
+        lists = self._recommender.recommend(part.histories, self._neighbours, now_ms, k, shop=self.shop)
+        found = np.zeros(k, np.uint64)
+        found[: len(lists.items[0])] = hash_ids(lists.items[0])
+        return found
 
     def recommend(self, subjects: Sequence[str], now_ms: int, k: int = 20) -> Lists:
         """Return the lists of users by all that is known of them, after the list policy."""

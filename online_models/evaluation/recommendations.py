@@ -41,6 +41,8 @@ from online_models.evaluation.ranking import (
 from online_models.events import EventBatch, Floats, Int64s, UInt64s, hash_id
 
 MODEL: Final = "keepstream"
+LISTS: Final = "keepstream lists"
+"""What a user would have been shown: the ranking after policy, catalogue and rules."""
 _BUFFERED: Final = 1024
 _LARGEST_BASKET: Final = 200
 
@@ -71,6 +73,9 @@ class Judged(Protocol[Events_]):
     def rank(self, followed: Events_, context: int, k: int) -> UInt64s:
         """Return (k,) item hashes before a touch has happened, best first, 0 where there are fewer."""
 
+    def listed(self, followed: Events_, context: int, k: int) -> UInt64s:
+        """Return the same of the list that would have been shown."""
+
 
 @dataclass(frozen=True, slots=True)
 class RecommendationTrialSettings:
@@ -86,6 +91,8 @@ class RecommendationTrialSettings:
         Whether nothing is learned from tested events.
     baskets
         Whether a case is a basket, half of which is given and the rest to be found: a hit is any item of it.
+    lists
+        Whether the lists that would have been shown are judged besides.
     session_gap_ms
         Silence that ends a session without an id, milliseconds.
     draws
@@ -101,6 +108,7 @@ class RecommendationTrialSettings:
     min_history: int = 1
     freeze: bool = False
     baskets: bool = False
+    lists: bool = False
     session_gap_ms: int = 1_800_000
     draws: Draws = field(default_factory=Draws)
 
@@ -168,7 +176,8 @@ class RecommendationTrial:
     @property
     def names(self) -> list[str]:
         """The model and the baselines."""
-        return [MODEL, *(baseline.name for baseline in self._baselines)]
+        ours = [MODEL, LISTS] if self.settings.lists else [MODEL]
+        return [*ours, *(baseline.name for baseline in self._baselines)]
 
     def learn(self, events: EventBatch) -> None:
         """Let everyone learn events that are not judged."""
@@ -236,6 +245,9 @@ class RecommendationTrial:
         context = followed.context_at(touch.event, touch.place)
         ranked = self._model.rank(followed, context, length).tolist() if context >= 0 else []
         rankings = [[item for item in ranked if item]]
+        if self.settings.lists:
+            shown = self._model.listed(followed, context, length).tolist() if context >= 0 else []
+            rankings.append([item for item in shown if item])
         rankings += [b.rank(touch.subject, earlier, length, touch.time_ms) for b in self._baselines]
         return _Case(
             touch.session,

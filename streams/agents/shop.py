@@ -76,6 +76,11 @@ def catalogue_item(key: bytes, value: bytes) -> CatalogueItem:
     """
     document = read(CatalogItem, value)
     _must_be_keyed(key, document.item_id)
+    return item_of(document)
+
+
+def item_of(document: CatalogItem) -> CatalogueItem:
+    """Return a document as an item."""
     return CatalogueItem(
         document.item_id,
         hash_id(document.item_id),

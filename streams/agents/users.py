@@ -1,5 +1,6 @@
 """The users agent: judges events, keeps its users, and says what follows for items, models and people."""
 
+import math
 from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -326,9 +327,11 @@ class UsersHandler:
             self.store.clock.now_ms,
             version=version,
         )
+        hashes = [np.asarray(hash_ids(items), np.uint64) for items in lists.items]
+        self._live.quality.add(hashes, self._broadcast.shop, self._broadcast.table, self.store.clock.now_ms)
         self._live.published(
             subjects,
-            [np.asarray(hash_ids(items), np.uint64) for items in lists.items],
+            hashes,
             self._broadcast.popular(self._length),
             current=histories.items[:, 0].tolist(),
         )
@@ -360,4 +363,5 @@ class UsersHandler:
         )
         for baseline, metrics in self._live.get().items() if self._live.cases else ():
             for metric, value in metrics.items():
-                self._report.recommendation_quality(f"{baseline}_{metric}", value)
+                if not math.isnan(value):
+                    self._report.recommendation_quality(f"{baseline}_{metric}", value)
