@@ -166,6 +166,10 @@ class NeighbourTable:
         rows = np.array([get(value, NOT_KNOWN) for value in hashes.ravel().tolist()], np.int64)
         return rows.reshape(hashes.shape)
 
+    def hashes(self, rows: Int64s) -> UInt64s:
+        """Return the hashes of known rows (n,)."""
+        return self.hash[rows]
+
     def neighbours(self, rows: Int64s) -> Neighbourhood:
         """Return the partners of known rows (n,)."""
         return Neighbourhood(self._partner[rows].astype(np.int64), self._weights[rows], self._instant[rows])
@@ -186,6 +190,10 @@ class NeighbourTable:
     def categories(self, rows: Int64s) -> Int64s:
         """Return category codes of known rows (n,); 0 = unknown."""
         return self._category[rows]
+
+    def category_code(self, name: str) -> int:
+        """Return the code of a category, -1 where no item has it."""
+        return self._category_code.get(name, NOT_KNOWN)
 
     def prices(self, rows: Int64s) -> Floats:
         """Return the latest prices of known rows (n,); NaN where unknown."""

@@ -16,9 +16,11 @@ from online_models.items.neighbours import NeighbourRow, NeighbourTable
 from online_models.items.network import FrozenRanker
 from online_models.items.ranker import BaseRanker, Ranker
 from online_models.items.settings import CooccurrenceSettings
+from online_models.items.shop import Shop
 from online_models.winback.bandit import BanditPolicy
 from streams import model_rows
 from streams.agents.documents import BASE_RANKER, RANKER, neighbour_row
+from streams.agents.shop import ShopReader
 from streams.broadcast import BroadcastReader, Refused, Rows
 from streams.encode import read, read_snapshot
 from streams.schemas import ItemNeighbours, ModelSnapshot
@@ -53,6 +55,8 @@ class Broadcast:
         Of the stores that publish the neighbours.
     horizon_ms
         What users are asked for; a model of another horizon scores nobody.
+    shop
+        Keeps the shop's catalogue and rules; they are empty without it.
     on_taken
         Told the topic and number of rows taken over; 0 of each topic at start.
     on_refused
@@ -62,6 +66,8 @@ class Broadcast:
     ----------
     table
         Every item's neighbours.
+    shop
+        The shop's catalogue and rules.
     bandit
         What is believed of the win-back actions; None before the first outcomes.
     """
@@ -74,6 +80,7 @@ class Broadcast:
         settings: CooccurrenceSettings,
         *,
         horizon_ms: int,
+        shop: ShopReader | None = None,
         on_taken: Callable[[str, int], None] = lambda _topic, _rows: None,
         on_refused: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -85,8 +92,9 @@ class Broadcast:
         self._pinned_ranker: _Ranking | None = None
         self._horizon_ms = horizon_ms
         self._on_taken, self._on_refused = on_taken, on_refused
-        self._topics = (neighbours, models)
-        sinks = {neighbours: self.take_neighbours, models: self.take_models}
+        self.shop = shop.shop if shop else Shop()
+        sinks = {neighbours: self.take_neighbours, models: self.take_models, **(shop.sinks if shop else {})}
+        self._topics = tuple(sinks)
         taking = {topic: partial(self._take, topic, sink) for topic, sink in sinks.items()}
         self._reader = BroadcastReader(config, taking)
 

@@ -13,10 +13,10 @@ from online_models.churn.reasons import Explanation
 from online_models.churn.scorer import SNAPSHOT_VERSION, ChurnScorer
 from online_models.errors import CorruptStateError
 from online_models.events import Floats, hash_id
+from online_models.items.compose import Lists
 from online_models.items.cooccurrence import ItemView
 from online_models.items.neighbours import NeighbourRow
 from online_models.items.rank_trainer import PublishedRanker
-from online_models.items.recommender import Lists
 from streams.encode import check_id, recommendation_id, sealed
 from streams.schemas import (
     ChurnAlert,

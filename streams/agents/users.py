@@ -1,5 +1,6 @@
 """The users agent: judges events, keeps its users, and says what follows for items, models and people."""
 
+import math
 from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,10 +16,11 @@ from online_models.churn.profile import UserStore
 from online_models.churn.settings import UserSettings
 from online_models.evaluation.live_lists import LiveLists
 from online_models.events import TOUCH_KINDS, EventBatch, Int64s, Reject, hash_ids
+from online_models.items.compose import Lists
 from online_models.items.histories import Histories
 from online_models.items.pairs import PairBatch, item_partitions
 from online_models.items.rank_examples import examples_of
-from online_models.items.recommender import Lists, Recommender
+from online_models.items.recommender import Recommender
 from online_models.winback.outcomes import OutcomeBatch
 from online_models.winback.settings import NONE
 from streams import encode
@@ -325,19 +327,25 @@ class UsersHandler:
             self.store.clock.now_ms,
             version=version,
         )
+        hashes = [np.asarray(hash_ids(items), np.uint64) for items in lists.items]
+        self._live.quality.add(hashes, self._broadcast.shop, self._broadcast.table, self.store.clock.now_ms)
         self._live.published(
             subjects,
-            [np.asarray(hash_ids(items), np.uint64) for items in lists.items],
+            hashes,
             self._broadcast.popular(self._length),
             current=histories.items[:, 0].tolist(),
         )
-        self._report.lists(len(found))
+        self._report.lists(len(found), lists.ways())
         return self._keyed(self._topics.recommendations, encode.encode_recommendations(found))
 
     def _recommend(self, histories: Histories) -> Lists:
         self._recommender.ranker = self._broadcast.ranker
         return self._recommender.recommend(
-            histories, self._broadcast.table, self.store.clock.now_ms, self._length
+            histories,
+            self._broadcast.table,
+            self.store.clock.now_ms,
+            self._length,
+            shop=self._broadcast.shop,
         )
 
     def _report_sizes(self) -> None:
@@ -355,4 +363,5 @@ class UsersHandler:
         )
         for baseline, metrics in self._live.get().items() if self._live.cases else ():
             for metric, value in metrics.items():
-                self._report.recommendation_quality(f"{baseline}_{metric}", value)
+                if not math.isnan(value):
+                    self._report.recommendation_quality(f"{baseline}_{metric}", value)

@@ -245,9 +245,16 @@ class Metrics(Observer, Report):
         self._gauge(table.CUSTOMERS_CHURNED, number).set(board.churned)
         self._gauge(table.EXPECTED_VALUE, number).set(board.expected_value)
 
-    def lists(self, count: int) -> None:
-        """Count published recommendation lists."""
+    def lists(self, count: int, ways: Mapping[str, int]) -> None:
+        """Count published recommendation lists and what put items into them."""
         self._counter(table.LISTS).inc(count)
+        for way, items in ways.items():
+            self._counter(table.LISTED_ITEMS, way).inc(items)
+
+    def shop(self, items: int, rules: int) -> None:
+        """Show the size of the catalogue, and how many rules there are."""
+        self._gauge(table.CATALOG_ITEMS).set(items)
+        self._gauge(table.LIST_RULES).set(rules)
 
     def state(self, agent: str, partition: int, rows: int, size: int) -> None:
         """Show the size of a partition's state, in rows and bytes."""

@@ -233,6 +233,15 @@ INTERVENTIONS: Final = counter(
     "action",
 )
 LISTS: Final = counter("keepstream_recommendation_lists_total", "lists", "Recommendation lists published.")
+LISTED_ITEMS: Final = counter(
+    "keepstream_listed_items_total",
+    "items",
+    "Items in published lists, by what put them there: the ranking, a boost or a pin of the shop, newness.",
+    "reason",
+    values=("ranked", "promoted", "pinned", "new"),
+)
+CATALOG_ITEMS: Final = gauge("keepstream_catalog_items", "items", "Items of the shop's catalogue.")
+LIST_RULES: Final = gauge("keepstream_list_rules", "rules", "Rules of the shop for lists, in force or not.")
 
 # -- models -------------------------------------------------------------------------------------------------
 

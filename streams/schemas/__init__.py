@@ -39,10 +39,12 @@ from streams.schemas.outputs import (
     RetentionCohort,
     WorkerAnnouncement,
 )
+from streams.schemas.shop import CatalogItem, ListRule
 
 __all__ = [
     "ActionWorth",
     "Alive",
+    "CatalogItem",
     "ChurnAlert",
     "ChurnScore",
     "Counters",
@@ -54,6 +56,7 @@ __all__ = [
     "Item",
     "ItemNeighbours",
     "ItemProfile",
+    "ListRule",
     "LiveSample",
     "ModelCard",
     "ModelPoint",

@@ -58,7 +58,8 @@ def feed_everything(metrics):
     metrics.uplift("coupon", Uplift(30, 10, 0.3, 0.1, 0.02, 0.18, 1.5, 5.0))
     stages, segments = dict.fromkeys(STAGES[1:], 3), dict.fromkeys(SEGMENTS[1:], 2)
     metrics.board(0, RetentionBoard(0, 15, 4, 7, 9, 1, 8, 2, stages, segments, 99.5, ()))
-    metrics.lists(2)
+    metrics.lists(2, {"ranked": 40})
+    metrics.shop(100, 3)
     metrics.state("users", 0, 100, 4_096)
     metrics.evicted("users", "idle", 2)
     metrics.dedupe(0, 100, 3)
@@ -142,7 +143,7 @@ class TestMetrics:
 
     def test_two_workers_of_one_process_do_not_share_series(self):
         first, second = Metrics(), Metrics()
-        first.lists(5)
+        first.lists(5, {})
         assert second.value("keepstream_recommendation_lists_total") == 0
 
     def test_what_a_lost_partition_said_is_forgotten(self):
