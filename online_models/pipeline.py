@@ -4,7 +4,7 @@ The agents run the same stores over Kafka, where broadcasts take a moment; here 
 `keepstream evaluate` measures is the models alone.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Final, NamedTuple
@@ -24,6 +24,7 @@ from online_models.items.cooccurrence import CooccurrenceStore
 from online_models.items.direct import DirectNeighbours
 from online_models.items.evidence import CandidateSettings
 from online_models.items.histories import TouchContexts
+from online_models.items.offers import offers
 from online_models.items.pairs import Floats32, PairBatch
 from online_models.items.policy import PolicySettings
 from online_models.items.rank_examples import RankExamples, examples_of, label
@@ -269,6 +270,22 @@ class Pipeline:
         found = np.zeros(k, np.uint64)
         found[: len(lists.items[0])] = hash_ids(lists.items[0])
         return found
+
+    def offers(self, followed: Followed, context: int) -> tuple[Mapping[str, set[int]], set[int]]:
+        """Return what each source of candidates offers before a touch, and what of it is ranked, as hashes.
+
+        Parameters
+        ----------
+        followed, context
+            The touch, by its context.
+        """
+        assert followed.contexts is not None
+        self.settle()
+        part = followed.contexts.take(slice(context, context + 1))
+        found = offers(self.settings.candidates, part.histories, self._neighbours, int(part.time_ms[0]))
+        hashes = self.items.rows["hash"]
+        kept, _ = self._examine(followed, context)
+        return {name: set(hashes[rows].tolist()) for name, rows in found.items()}, set(hashes[kept].tolist())
 
     def recommend(self, subjects: Sequence[str], now_ms: int, k: int = 20) -> Lists:
         """Return the lists of users by all that is known of them, after the list policy."""

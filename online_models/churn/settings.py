@@ -197,7 +197,7 @@ class UserSettings:
     session_gap_ms: int = 30 * MINUTE_MS
     recent_items: int = 10
     bought_items: int = 8
-    own_items: int = 48
+    own_items: int = 96
     contexts_per_second: float | None = None
     pair_distance: int = 10
     state_ttl_ms: int = 400 * DAY_MS

@@ -12,7 +12,7 @@ from online_models.items.histories import Histories
 from online_models.items.pairs import Floats32
 from online_models.items.source import NeighbourSource
 
-_OWN_SHARE: Final = 2.0
+_OWN_SHARE: Final = 4.0
 _FAR_SHARE: Final = 0.3
 
 

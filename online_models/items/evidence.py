@@ -173,7 +173,7 @@ def collect(
     near = weighted_neighbours(settings, touched, source, now_ms)
     size = max(source.size, 1)
     known = near.partners >= 0
-    far, far_share = _two_steps(settings, near, source, now_ms)
+    far, far_share = two_steps(settings, near, source, now_ms)
     offered = _offered(settings, touched, own, source)
     entry_of = (near.partners + (near.user * size)[:, None] << _SOURCE_BITS) + near.position[:, None]
     others = (far << _SOURCE_BITS) + _TWO_STEPS, (offered << _SOURCE_BITS) + _NO_SOURCE
@@ -189,9 +189,9 @@ def collect(
     user, row = np.divmod(candidate[first], size)
     near_by = code < _NO_SOURCE
     entry, target, position = order[near_by], at[near_by], np.minimum(code[near_by], 2)
-    two_steps = np.zeros(row.size)
+    reached = np.zeros(row.size)
     is_far = code == _TWO_STEPS
-    two_steps[at[is_far]] = far_share[order[is_far] - entry.size]
+    reached[at[is_far]] = far_share[order[is_far] - entry.size]
     weights, scale = weights[entry], scale[entry]
     lag1 = np.zeros(row.size)
     newest = position == 0
@@ -205,7 +205,7 @@ def collect(
         backward=_sums(place, weights[:, BACKWARD] * scale, row.size * 3).reshape(-1, 3),
         lag1=lag1,
         support=np.bincount(target, minlength=row.size),
-        two_steps=two_steps,
+        two_steps=reached,
     )
 
 
@@ -221,10 +221,27 @@ def _offered(settings: CandidateSettings, touched: Int64s, own: Int64s, source: 
     return np.unique(np.concatenate([*keys, (everyone + popular).ravel()]))
 
 
-def _two_steps(
+def two_steps(
     settings: CandidateSettings, near: WeightedNeighbours, source: NeighbourSource, now_ms: int
 ) -> tuple[Int64s, Floats]:
-    """Return keys (user times size plus row) of the partners' strongest partners, and their shares."""
+    """Return the partners' strongest partners and how much speaks for them.
+
+    Parameters
+    ----------
+    settings
+        How many touches and partners are followed.
+    near
+        The partners of the newest touches.
+    source
+        Where partners and popularity are read.
+    now_ms
+        Present event time, epoch milliseconds.
+
+    Returns
+    -------
+    tuple
+        (d,) distinct keys, user times the source's size plus row, ascending; (d,) their shares of touches.
+    """
     size, width = max(source.size, 1), settings.second_partners
     begin = np.flatnonzero(near.position < settings.second_positions)
     partners, weights = _strongest(near.partners[begin], near.weights[begin], width)

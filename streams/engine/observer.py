@@ -40,4 +40,4 @@ class Observer:
         """Handle a lost stretch of the log that the operator chose to pass over."""
 
     def lag(self, source: TopicPartition, records: int) -> None:
-        """Handle the distance of a fetch from the end of the log."""
+        """Handle how many records of the log are still to be fetched."""

@@ -78,6 +78,8 @@ class Partition:
     """Where the next fetch must start."""
     issued_end: int = 0
     """Where the last batch handed to the stream ended."""
+    log_end: int = 0
+    """Where the log ends, as far as anybody has told: a fetch may have waited here for minutes."""
     caught_up: bool = False
     """Whether the last fetch reached the end of the log."""
     moved: bool = False

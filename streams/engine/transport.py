@@ -219,7 +219,8 @@ class Consumer(driver.Consumer):
             if partition.dropped or partition.life != lives[tp]:
                 continue
             if part.remaining is not None:
-                runtime.observer.lag(partition.source, part.remaining)
+                partition.log_end = max(partition.log_end, part.end + part.remaining)
+                runtime.observer.lag(partition.source, partition.log_end - part.end)
             batch = partition.fetched(
                 [Record(r.offset, r.timestamp, r.key, r.value, r.headers) for r in part.records],
                 part.end,

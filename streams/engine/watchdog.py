@@ -61,6 +61,8 @@ class Watchdog:
     A client library can lose a request, a group can forget a member, and all that shows is that nothing
     happens. So every few seconds: has the group admitted this worker, has it read what its handlers go by,
     and does every partition whose log goes on move? Nobody is blamed while the broker itself does not answer.
+    The ends of the logs that it is told say how far the worker lies behind: a fetch knows an end only as it
+    was when the broker sent it.
 
     Parameters
     ----------
@@ -104,9 +106,10 @@ class Watchdog:
         idle = [source for source, mark in marks.items() if still.seconds(source, mark, now_s=now_s) > 0]
         unadmitted = runtime.joining and joining_s > self._settings.join_deadline_s
         unaware = not informed and uninformed_s > self._settings.stall_deadline_s
-        if not unadmitted and not unaware and not idle:
+        if not unadmitted and not unaware and not marks:
             return None
-        ends = await asyncio.to_thread(self._stable_ends, idle)
+        ends = await asyncio.to_thread(self._stable_ends, list(marks))
+        self._tell_lag(ends or {})
         if ends is None:
             # The broker is away: whoever waits for it is not stuck, and has the full time once it is back.
             still.keep([])
@@ -121,6 +124,12 @@ class Watchdog:
             if end > mark[1] and behind_s > self._settings.stall_deadline_s:
                 return f"{source} has stood at {mark[1]} for {behind_s:.0f} s while its log goes on to {end}"
         return None
+
+    def _tell_lag(self, ends: Mapping[Source, int]) -> None:
+        for partition in self._runtime.readable():
+            if (end := ends.get(partition.source)) is not None:
+                partition.log_end = end
+                self._runtime.observer.lag(partition.source, max(0, end - partition.fetch_next))
 
     def _stable_ends(self, sources: Iterable[Source]) -> dict[Source, int] | None:
         """Return the ends of logs for those who read committed; None where the broker does not answer."""

@@ -180,7 +180,7 @@ class Metrics(Observer, Report):
         self._counter(table.GAP, source.topic).inc(records)
 
     def lag(self, source: TopicPartition, records: int) -> None:
-        """Note how far fetching lies behind."""
+        """Note how many records are still to be fetched."""
         self._unfetched[source] = records
 
     # -- what the agents tell ---------------------------------------------------------------------------

@@ -21,6 +21,7 @@ class Counts(Observer):
     def __init__(self) -> None:
         self.commits = self.aborts = self.restores = self.rewinds = self.fences = self.gaps = 0
         self.fetches = 0
+        self.lags: dict[object, int] = {}
 
     def committed(self, seconds, partitions, rows, outputs, size) -> None:
         self.commits += 1
@@ -42,6 +43,7 @@ class Counts(Observer):
 
     def lag(self, source, records) -> None:
         self.fetches += 1
+        self.lags[source] = records
 
 
 class Bench:

@@ -6,7 +6,7 @@ import pytest
 
 from streams.engine.watchdog import Watchdog
 from streams.errors import StalledError
-from tests.integration.bench import only, until
+from tests.integration.bench import counts, only, until
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -37,6 +37,15 @@ class TestWatchdog:
         reason = await watchdog.look(126.0)
         assert reason is not None
         assert f"has stood at {stood} for 121 s while its log goes on to" in reason
+
+    async def test_what_waits_in_the_log_is_told_though_nothing_is_fetched(self, watched):
+        bench, runtime, watchdog = watched
+        runtime.app.consumer.stop_flow()
+        bench.send(7, first=30)
+        async with asyncio.timeout(60):
+            while counts(runtime).lags.get(only(runtime).source) != 7:  # a fetch may have been under way
+                assert await watchdog.look(0.0) is None
+                await asyncio.sleep(0.02)
 
     async def test_records_that_arrive_after_a_long_silence_are_no_standstill(self, watched):
         bench, runtime, watchdog = watched
