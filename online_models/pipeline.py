@@ -247,22 +247,6 @@ class Pipeline:
         ranked[: best.size] = self.items.rows["hash"][rows[best]]
         return ranked
 
-    def offers(self, followed: Followed, context: int) -> tuple[Mapping[str, set[int]], set[int]]:
-        """Return what each source of candidates offers before a touch, and what of it is ranked, as hashes.
-
-        Parameters
-        ----------
-        followed, context
-            The touch, by its context.
-        """
-        assert followed.contexts is not None
-        self.settle()
-        part = followed.contexts.take(slice(context, context + 1))
-        found = offers(self.settings.candidates, part.histories, self._neighbours, int(part.time_ms[0]))
-        hashes = self.items.rows["hash"]
-        kept, _ = self._examine(followed, context)
-        return {name: set(hashes[rows].tolist()) for name, rows in found.items()}, set(hashes[kept].tolist())
-
     def listed(self, followed: Followed, context: int, k: int) -> UInt64s:
         """Return what a user would have been shown before a touch, after policy, catalogue and rules.
 
@@ -286,6 +270,22 @@ class Pipeline:
         found = np.zeros(k, np.uint64)
         found[: len(lists.items[0])] = hash_ids(lists.items[0])
         return found
+
+    def offers(self, followed: Followed, context: int) -> tuple[Mapping[str, set[int]], set[int]]:
+        """Return what each source of candidates offers before a touch, and what of it is ranked, as hashes.
+
+        Parameters
+        ----------
+        followed, context
+            The touch, by its context.
+        """
+        assert followed.contexts is not None
+        self.settle()
+        part = followed.contexts.take(slice(context, context + 1))
+        found = offers(self.settings.candidates, part.histories, self._neighbours, int(part.time_ms[0]))
+        hashes = self.items.rows["hash"]
+        kept, _ = self._examine(followed, context)
+        return {name: set(hashes[rows].tolist()) for name, rows in found.items()}, set(hashes[kept].tolist())
 
     def recommend(self, subjects: Sequence[str], now_ms: int, k: int = 20) -> Lists:
         """Return the lists of users by all that is known of them, after the list policy."""

@@ -10,6 +10,7 @@ from online_models.items.rank_trainer import RankTrainerSettings
 from online_models.items.recommender import Recommender
 from streams import clients, topics
 from streams.agents.broadcast import Broadcast
+from streams.agents.experiments import results
 from streams.agents.items import ItemsHandler
 from streams.agents.ranker import RankerHandler
 from streams.agents.shop import ShopReader
@@ -71,6 +72,9 @@ class Worker:
             ),
             on_taken=self._taken,
             on_refused=self.metrics.broadcast_refused,
+            on_experiments=lambda book: self.metrics.experiments(
+                results(book, settings.experiments.experiment_alpha)
+            ),
         )
         self.runtime = self._runtime()
         self.runtime.agent(

@@ -6,6 +6,7 @@ from online_models.churn.quarantine import QuarantineSettings
 from online_models.churn.quiet_hours import QuietHours
 from online_models.churn.settings import AlertSettings, UserSettings
 from online_models.churn.trainer import TrainerSettings
+from online_models.experiments.settings import Experiment, ExperimentSettings
 from online_models.items.catalogue import Catalogue
 from online_models.items.policy import PolicySettings
 from online_models.items.settings import CooccurrenceSettings
@@ -52,6 +53,12 @@ def user_settings(settings: Settings, partitions: int) -> UserSettings:
             quiet_hours=QuietHours.parse(alerts.quiet_hours, alerts.time_zone),
         ),
         winback=winback_settings(settings, partitions),
+        experiments=ExperimentSettings(
+            tuple(map(Experiment.parse, settings.experiments.experiments)),
+            window_ms=milliseconds(settings.experiments.experiment_window),
+            lateness_ms=milliseconds(events.allowed_lateness),
+            max_users=settings.experiments.experiment_max_users,
+        ),
         daily_look=churn.daily_look,
         risky=churn.risky,
     )

@@ -75,11 +75,11 @@ class Judged(Protocol[Events_]):
     def rank(self, followed: Events_, context: int, k: int) -> UInt64s:
         """Return (k,) item hashes before a touch has happened, best first, 0 where there are fewer."""
 
-    def offers(self, followed: Events_, context: int) -> tuple[Mapping[str, set[int]], set[int]]:
-        """Return what each source of candidates offers before a touch, and what of it is ranked."""
-
     def listed(self, followed: Events_, context: int, k: int) -> UInt64s:
         """Return the same of the list that would have been shown."""
+
+    def offers(self, followed: Events_, context: int) -> tuple[Mapping[str, set[int]], set[int]]:
+        """Return what each source of candidates offers before a touch, and what of it is ranked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Lists of ranked items, with new items of the catalogue and pinned ones put into their places."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -34,6 +35,17 @@ class Lists:
     items: list[list[str]]
     scores: list[list[float]]
     reasons: list[list[str]]
+
+    @classmethod
+    def empty(cls, users: int) -> Self:
+        """Return empty lists of n users."""
+        return cls([[] for _ in range(users)], [[] for _ in range(users)], [[] for _ in range(users)])
+
+    def fill(self, users: Sequence[int], lists: Self) -> None:
+        """Take over the lists of some users, given by their places."""
+        for place, user in enumerate(users):
+            self.items[user], self.scores[user] = lists.items[place], lists.scores[place]
+            self.reasons[user] = lists.reasons[place]
 
     def extend(self, others: Self) -> None:
         """Add the lists of further users."""

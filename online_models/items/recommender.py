@@ -71,9 +71,15 @@ class Recommender:
         ranker: Ranker | None = None,
     ) -> None:
         self._candidates = candidates or CandidateSettings()
-        self._policy = policy or PolicySettings()
+        self.policy = policy or PolicySettings()
         self.ranker: Ranker = ranker or BaseRanker()
         self._cold = ColdItems()
+
+    def with_policy(self, policy: PolicySettings) -> "Recommender":
+        """Return a recommender that differs in its list policy."""
+        made = Recommender(self._candidates, policy, self.ranker)
+        made._cold = self._cold
+        return made
 
     def candidates(self, histories: Histories, source: NeighbourSource, now_ms: int) -> Candidates:
         """Return the candidates of users with their features: what a ranker learns from."""
@@ -135,9 +141,9 @@ class Recommender:
                     for pair in zip(reasons, boosted.tolist(), strict=True)
                 ],
             )
-            cold = self._cold.pick(shop, part, source, now_ms, int(k * self._policy.cold_share + 0.5))
+            cold = self._cold.pick(shop, part, source, now_ms, int(k * self.policy.cold_share + 0.5))
             add_cold(made, cold, shop, k)
-            pin(made, self._policy, part, shop, now_ms, k=k)
+            pin(made, self.policy, part, shop, now_ms, k=k)
             lists.extend(made)
         return lists
 
@@ -145,7 +151,7 @@ class Recommender:
         self, histories: Histories, source: NeighbourSource, now_ms: int, k: int, shop: Shop
     ) -> tuple[Ranking, Bools]:
         """Return what is listed by rank, policy and shop, and (n, k) what the shop has moved up."""
-        policy = self._policy
+        policy = self.policy
         found = self.candidates(histories, source, now_ms)
         out, bonus = shop.judge(found.row, source, now_ms)
         out |= excluded(policy, found, histories, source, now_ms)

@@ -1,7 +1,7 @@
 """Results of `online_models` as documents of `streams.schemas`, and back."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -308,7 +308,8 @@ def recommendations(
     topic: str,
     now_ms: int,
     *,
-    version: str = BASE_RANKER,
+    versions: Sequence[str],
+    variants: Sequence[Mapping[str, str]],
 ) -> list[Recommendation]:
     """Return the lists of users, identified by the event that caused them; empty lists are left out.
 
@@ -322,18 +323,21 @@ def recommendations(
         Where these events lie.
     now_ms
         Event time of the partition, epoch milliseconds.
-    version
-        The ranker that made them.
+    versions
+        The rankers that made them.
+    variants
+        What their users see of each experiment.
     """
     return [
         Recommendation(
             id=recommendation_id(partition, offset),
             subject=subject,
             event_time=now_ms,
-            model_version=version,
+            model_version=versions[index],
             source=Origin("users", "cooccurrence", topic, partition, offset),
             items=list_items(lists, index),
             user_id=subject[2:] if subject.startswith("u:") else None,
+            variants=dict(variants[index]),
         )
         for index, (subject, offset) in enumerate(active)
         if lists.items[index]

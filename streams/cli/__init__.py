@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "tail": "Print the records of a topic as they arrive.",
     "user": "Show a user: counts, churn risk, recommendations.",
     "item": "Show an item: touches and neighbours.",
+    "experiments": "Show what has come of experiments with lists.",
     "catalog": "Check, load and list the shop's items.",
     "rules": "Pin, block and boost items of lists.",
     "topics": "Create, list and check the topics.",

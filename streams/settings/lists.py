@@ -1,8 +1,9 @@
-"""The settings of recommendations: how items are paired, and what lists are made of."""
+"""The settings of recommendations: how items are paired, what lists are made of, what is tried with them."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 
+from online_models.experiments.settings import Experiment, ExperimentSettings
 from streams.settings.section import Section, period, setting
 
 
@@ -58,3 +59,32 @@ class Recommendations(Section):
     catalog_max_items: int = setting(
         1_000_000, "Items of the catalogue that a worker holds; further ones are refused.", at_least=1
     )
+
+
+@dataclass(frozen=True)
+class Experiments(Section):
+    """What is tried on whom with lists, and how it is judged."""
+
+    experiments: tuple[str, ...] = setting(
+        (),
+        "At most four, each as NAME/CONTROL/VARIANT:KEY=VALUE+KEY=VALUE; a variant can change diversity, "
+        "popularity_damping, category_share, cold_share, and ranker (learned or base).",
+    )
+    experiment_window: timedelta = period(
+        "7d", "How long a user is followed after the first list.", at_least="1m"
+    )
+    experiment_max_users: int = setting(
+        100_000,
+        "Users of a partition that are followed; further ones see variants and do not count. 0.6 kB each.",
+        at_least=1,
+    )
+    experiment_alpha: float = setting(
+        0.05,
+        "Chance that an experiment ever shows a difference in a measure where there is none.",
+        at_least=0.0001,
+        at_most=0.5,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        ExperimentSettings(tuple(map(Experiment.parse, self.experiments)))

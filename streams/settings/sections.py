@@ -13,7 +13,7 @@ from online_models.churn.quiet_hours import QuietHours
 from online_models.churn.settings import AlertRule
 from online_models.errors import InvalidParameterError
 from online_models.winback.settings import ActionSettings, WinbackSettings
-from streams.settings.lists import Recommendations
+from streams.settings.lists import Experiments, Recommendations
 from streams.settings.protection import Privacy, Quarantine
 from streams.settings.section import Section, period, setting
 from streams.settings.values import Secret, in_words
@@ -352,5 +352,6 @@ class Settings:
     alerts: Alerts = field(default_factory=Alerts)
     winback: Winback = field(default_factory=Winback)
     recommendations: Recommendations = field(default_factory=Recommendations)
+    experiments: Experiments = field(default_factory=Experiments)
     http: Http = field(default_factory=Http)
     logs: Logs = field(default_factory=Logs)

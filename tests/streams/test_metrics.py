@@ -8,10 +8,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from online_models.errors import InvalidParameterError
+from online_models.experiments.book import ExperimentBook
+from online_models.experiments.outcomes import ExperimentOutcomes, UserOutcome
 from online_models.value.lifecycle import STAGES
 from online_models.value.retention import RetentionBoard
 from online_models.value.segments import SEGMENTS
 from online_models.winback.uplift import Uplift
+from streams.agents.experiments import results
 from streams.agents.report import Report
 from streams.engine.observer import Observer
 from streams.engine.partition import TopicPartition
@@ -32,6 +35,14 @@ class Clock:
 
 def held(agent, partition, *, opened=True, unapplied=0):
     return Held(agent, TopicPartition(f"source of {agent}", partition), opened, unapplied)
+
+
+def book_of_one():
+    """Return a book with a user of a control and one of another variant."""
+    book = ExperimentBook()
+    users = [UserOutcome("e", name, name == "a", 0, 1, (0.5, 1.0, 0.0)) for name in "ab"]
+    book.apply(ExperimentOutcomes.of(users))
+    return book
 
 
 def feed_everything(metrics):
@@ -60,6 +71,7 @@ def feed_everything(metrics):
     metrics.board(0, RetentionBoard(0, 15, 4, 7, 9, 1, 8, 2, stages, segments, 99.5, ()))
     metrics.lists(2, {"ranked": 40})
     metrics.shop(100, 3)
+    metrics.experiments(results(book_of_one(), 0.05))
     metrics.state("users", 0, 100, 4_096)
     metrics.evicted("users", "idle", 2)
     metrics.dedupe(0, 100, 3)
@@ -92,7 +104,7 @@ class TestTable:
 
     def test_no_label_can_hold_an_id(self):
         few = {"agent", "topic", "partition", "reason", "band", "model", "metric", "kind", "status"}
-        few |= {"action", "bound", "window", "stage", "segment"}
+        few |= {"action", "bound", "window", "stage", "segment", "experiment", "variant"}
         assert {label for metric in TABLE for label in metric.labels} <= few | {"version"}
 
     def test_names_are_unique(self):

@@ -201,6 +201,15 @@ class TestModel:
         assert shown == [1, 2]
 
 
+def test_lists_that_would_be_shown_are_judged_on_the_same_cases_and_change_nothing_else():
+    sessions = visits(*[["a", "b", "c", "d"]] * 30, *[["b", "d", "a", "c"]] * 30)
+    plain = trial_of(learned=sessions[:120], tested=[*sessions[120:]])
+    with_lists = trial_of(learned=sessions[:120], tested=[*sessions[120:]], lists=True)
+    assert {name: row for name, row in with_lists.quality.items() if name != LISTS} == plain.quality
+    # What is on the screen is in no list, and otherwise nothing is left out.
+    assert 0 < with_lists.quality[LISTS]["hit_rate@20"] <= plain.quality[MODEL]["hit_rate@20"]
+
+
 class TestCandidateRecall:
     def test_every_source_is_told_by_what_it_offered_and_kept_bounds_the_hit_rate(self):
         report = trial_of(learned=visits(["a", "b"], ["a", "b"]), tested=visits(["a", "b", "a"], start=2))
@@ -259,12 +268,3 @@ class TestColdStart:
             hits = sum(row["cases"] * row["hit_rate"] for row in rows)
             expected = report.counts["cases"] * report.quality[MODEL]["hit_rate@20"]
             assert hits == pytest.approx(expected)
-
-
-def test_lists_that_would_be_shown_are_judged_on_the_same_cases_and_change_nothing_else():
-    sessions = visits(*[["a", "b", "c", "d"]] * 30, *[["b", "d", "a", "c"]] * 30)
-    plain = trial_of(learned=sessions[:120], tested=[*sessions[120:]])
-    with_lists = trial_of(learned=sessions[:120], tested=[*sessions[120:]], lists=True)
-    assert {name: row for name, row in with_lists.quality.items() if name != LISTS} == plain.quality
-    # What is on the screen is in no list, and otherwise nothing is left out.
-    assert 0 < with_lists.quality[LISTS]["hit_rate@20"] <= plain.quality[MODEL]["hit_rate@20"]
