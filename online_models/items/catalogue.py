@@ -30,7 +30,7 @@ class CatalogueItem:
     available
         Whether it can be bought at present.
     since_ms
-        Since when it is sold, epoch milliseconds; 0 where the shop does not say.
+        From when on it is sold, epoch milliseconds; 0 where the shop does not say.
     """
 
     item_id: str
@@ -99,7 +99,7 @@ class Catalogue:
     >>> catalogue.upsert([CatalogueItem("a", hash_id("a"), "toys", available=False)])
     []
     >>> row = catalogue.rows_of(np.array([hash_id("a")], np.uint64))
-    >>> catalogue.available(row).tolist(), catalogue.category_names(row)
+    >>> catalogue.available(row, now_ms=1000).tolist(), catalogue.category_names(row)
     ([False], ['toys'])
     """
 
@@ -179,9 +179,9 @@ class Catalogue:
         """Return the hashes of rows, in the same shape."""
         return self._hash[rows]
 
-    def available(self, rows: Int64s) -> Bools:
-        """Return which of known rows can be bought at present, in the same shape."""
-        return self._available[rows]
+    def available(self, rows: Int64s, now_ms: int) -> Bools:
+        """Return which of known rows can be bought at an event time, in the same shape."""
+        return np.asarray(self._available[rows] & (self._since[rows] <= now_ms), np.bool_)
 
     def categories(self, rows: Int64s) -> Int64s:
         """Return category codes of rows, in the same shape; 0 where unknown, also for row -1."""

@@ -46,13 +46,13 @@ class Shop:
     rules: RuleBook = field(default_factory=RuleBook)
     complete: bool = True
 
-    def sells(self, hashes: UInt64s) -> Bools:
-        """Return which items (n,) can be bought, as far as the catalogue says."""
+    def sells(self, hashes: UInt64s, now_ms: int) -> Bools:
+        """Return which items (n,) can be bought at an event time, as far as the catalogue says."""
         if not len(self.catalogue):
             return np.ones(hashes.shape, np.bool_)
         rows = self.catalogue.rows_of(hashes)
         known = rows >= 0
-        return np.where(known, self.catalogue.available(np.maximum(rows, 0)), not self.complete)
+        return np.where(known, self.catalogue.available(np.maximum(rows, 0), now_ms), not self.complete)
 
     def judge(self, rows: Int64s, source: NeighbourSource, now_ms: int) -> Verdict:
         """Return what is to be left out of candidates (c,), and what moves the others.
@@ -69,7 +69,7 @@ class Shop:
             return Verdict(np.zeros(rows.size, np.bool_), np.zeros(rows.size))
         distinct, back = np.unique(rows, return_inverse=True)
         hashes = source.hashes(distinct)
-        out, bonus = ~self.sells(hashes), np.zeros(distinct.size)
+        out, bonus = ~self.sells(hashes, now_ms), np.zeros(distinct.size)
         if rules is not None:
             for kind, names in rules.blocked.items():
                 for name in names:
