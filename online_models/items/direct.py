@@ -7,7 +7,7 @@ from online_models.events import Floats, Int64s, UInt64s, hash_id
 from online_models.items.cooccurrence import CooccurrenceStore
 from online_models.items.popular import PopularLists
 from online_models.items.slots import BACKWARD, FORWARD, LAG1
-from online_models.items.source import Neighbourhood, lag1_shares, log2_or_none
+from online_models.items.source import Int32s, Neighbourhood, lag1_shares, log2_or_none
 
 
 class DirectNeighbours:
@@ -38,21 +38,21 @@ class DirectNeighbours:
         hashes: UInt64s = self._store.rows["hash"][rows]
         return hashes
 
-    def neighbours(self, rows: Int64s) -> Neighbourhood:
-        """Return the partners of known rows (n,), as many as would be broadcast."""
+    def neighbours(self, rows: Int64s | Int32s, most: int | None = None) -> Neighbourhood:
+        """Return the partners of known rows (n,), as many as would be broadcast, at most so many."""
         held = self._store.rows
         used = int(held["used"][rows].max(initial=0))
         hashes, weights = held["partner"][rows, :used], held["weights"][rows, :used]
-        width = self.settings.published_partners
-        if used > width:
-            total = weights[:, :, FORWARD] + weights[:, :, BACKWARD]
-            best = np.argsort(-total, axis=1, kind="stable")[:, :width]
-            hashes = np.take_along_axis(hashes, best, axis=1)
-            weights = np.take_along_axis(weights, best[:, :, None], axis=1)
+        total = weights[:, :, FORWARD] + weights[:, :, BACKWARD]
+        width = min(self.settings.published_partners, most or used)
+        best = np.argsort(-total, axis=1, kind="stable")[:, :width]
+        hashes = np.take_along_axis(hashes, best, axis=1)
+        weights = np.take_along_axis(weights, best[:, :, None], axis=1)
         weights[:, :, LAG1] = lag1_shares(weights[:, :, LAG1], held["popularity"][rows])
-        return Neighbourhood(self.rows_of(hashes), weights, held["epoch"][rows].astype(np.float64))
+        partners = self.rows_of(hashes).astype(np.int32)
+        return Neighbourhood(partners, weights, held["epoch"][rows].astype(np.float64))
 
-    def heat(self, rows: Int64s) -> tuple[Floats, Floats]:
+    def heat(self, rows: Int64s | Int32s) -> tuple[Floats, Floats]:
         """Return slow and fast heat of known rows (n,); -inf where never touched."""
         held = self._store.rows
         slow = log2_or_none(held["popularity"][rows]) + held["epoch"][rows]
