@@ -86,6 +86,8 @@ class Catalogue:
     ----------
     changes
         Items written or removed so far.
+    moves
+        How often an item came or went: in between rows stay where they are.
 
     Raises
     ------
@@ -107,7 +109,7 @@ class Catalogue:
         if max_items < 1:
             raise InvalidParameterError(f"max_items must be at least 1, got {max_items}")
         self.max_items = max_items
-        self.changes = 0
+        self.changes = self.moves = 0
         self._row_of: dict[int, int] = {}
         self._ids: list[str] = []
         self._free: list[int] = []
@@ -139,6 +141,7 @@ class Catalogue:
                     refused.append(place)
                     continue
                 row = self._row_of[item.item_hash] = self._new_row()
+                self.moves += 1
             category, brand = self._categories.hold(item.category), self._brands.hold(item.brand)
             self._categories.release(int(self._category[row]))
             self._brands.release(int(self._brand[row]))
@@ -162,6 +165,7 @@ class Catalogue:
             self._available[row] = False
             self._free.append(row)
             self.changes += 1
+            self.moves += 1
 
     def rows(self) -> Int64s:
         """Return the rows of all items."""

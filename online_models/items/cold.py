@@ -55,7 +55,7 @@ class ColdItems:
 
     def __init__(self, touches: float = 5.0) -> None:
         self._limit = float(np.log2(touches))
-        self._changes, self._holds_until = -1, 0
+        self._changes, self._holds_until, self._any = -1, 0, False
         self._by_category = np.full((1, _KEPT), -1, np.int64)
         self._by_brand = np.full((1, _KEPT), -1, np.int64)
 
@@ -78,9 +78,12 @@ class ColdItems:
             How many.
         """
         users = len(histories)
+        nothing = ColdPicks(np.full((users, 0), -1, np.int64), np.zeros((users, 0), np.bool_))
         if not count or not len(shop.catalogue) or not histories.items.shape[1]:
-            return ColdPicks(np.full((users, 0), -1, np.int64), np.zeros((users, 0), np.bool_))
+            return nothing
         self._bring_up_to_date(shop, source, now_ms)
+        if not self._any:
+            return nothing
         catalogue = shop.catalogue
         touched = catalogue.rows_of(histories.items[:, :_TOUCHES])
         categories, brands = catalogue.categories(touched), catalogue.brands(touched)
@@ -124,6 +127,7 @@ class ColdItems:
         rows = rows[catalogue.available(rows, now_ms)]
         rows = rows[self._new(catalogue.hashes(rows), source, now_ms)]
         newest = rows[np.lexsort((catalogue.hashes(rows), -catalogue.since(rows)))]
+        self._any = newest.size > 0
         self._by_category = _index(catalogue.categories(newest), newest)
         self._by_brand = _index(catalogue.brands(newest), newest)
 

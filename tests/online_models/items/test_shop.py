@@ -276,3 +276,17 @@ def test_lists_do_not_depend_on_how_many_users_are_asked_for_at_once():
             found += zip(lists.items, lists.reasons, lists.scores, strict=True)
         whole = whole or found
         assert [entry[:2] for entry in found] == [entry[:2] for entry in whole]
+
+
+def test_where_items_lie_is_remembered_and_never_taken_for_another_s_place():
+    table = table_of(3)
+    shop = shop_of([item("i0", available=False), item("other")], complete=False)
+    assert "i0" not in lists_of(shop, table=table)[0]
+    shop.catalogue.upsert([item("i1", available=False)])
+    assert lists_of(shop, viewer("x"), table=table)[0] == ["i2"]
+    shop.catalogue.remove([hash_id("i0")])
+    assert set(lists_of(shop, viewer("x"), table=table)[0]) == {"i0", "i2"}
+    another = table_of(2)
+    another.upsert([NeighbourRow("other", hash_id("other"), "toys", 5.0, 9.0, 9.0, NOW, 9)])
+    shop.catalogue.upsert([item("other", available=False)])
+    assert set(lists_of(shop, viewer("x"), table=another)[0]) == {"i0"}
