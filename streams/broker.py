@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, Self
 
-from streams import clients
+from streams import broker_guard, clients
 from streams.errors import BrokerUnavailableError
 from streams.guarded import GuardedProcess
 from streams.settings.sections import Broker
@@ -113,13 +113,15 @@ class EmbeddedBroker:
         return self._process.wait()
 
     def _wait_until_it_answers(self, process: GuardedProcess) -> None:
-        deadline = time.monotonic() + _START.total_seconds()
+        # It reads everything that it holds before it listens.
+        patience_s = _START.total_seconds() + broker_guard.patience_s(str(self.log))
+        deadline = time.monotonic() + patience_s
         # Announced by this very process: whatever answers on a port may be another one.
         while not any(self.bootstrap_servers in line for line in process.said()):
             if not process.is_running():
                 self._raise_with_log("the embedded broker ended at once", process)
             if time.monotonic() > deadline:
-                self._raise_with_log(f"the embedded broker did not listen within {_START.seconds} s", process)
+                self._raise_with_log(f"the embedded broker did not listen within {patience_s:.0f} s", process)
             time.sleep(_POLL_SECONDS)
         clients.wait_for_broker(Broker(bootstrap_servers=self.bootstrap_servers), _START, say=lambda _: None)
 

@@ -15,8 +15,8 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-STOP_SECONDS: Final = 15
-"""How long a broker may take to write what it holds."""
+_STOP_SECONDS: Final = 15
+_BYTES_A_SECOND: Final = 10_000_000
 
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -35,16 +35,25 @@ def main(log: str, command: list[str]) -> int:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda *_: broker.terminate())
     print(broker.pid, flush=True)  # noqa: T201  # read by the parent
-    threading.Thread(target=_stop_when_left, args=(broker,), daemon=True).start()
+    threading.Thread(target=_stop_when_left, args=(broker, log), daemon=True).start()
     return broker.wait()
 
 
-def _stop_when_left(broker: subprocess.Popen[bytes]) -> None:
+def patience_s(log: str) -> float:
+    """Return how long a server may take to read or write what it holds, by what lies beside its log.
+
+    The embedded broker keeps everything in one file, which it writes anew each time.
+    """
+    held = sum(entry.stat().st_size for entry in os.scandir(os.path.dirname(log)) if entry.is_file())  # noqa: PTH120  # as above
+    return _STOP_SECONDS + held / _BYTES_A_SECOND
+
+
+def _stop_when_left(broker: subprocess.Popen[bytes], log: str) -> None:
     while os.read(0, 4096):
         pass
     broker.terminate()
     try:
-        broker.wait(STOP_SECONDS)
+        broker.wait(patience_s(log))
     except subprocess.TimeoutExpired:
         broker.kill()
 

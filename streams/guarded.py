@@ -61,7 +61,7 @@ class GuardedProcess:
         """Ask it to stop (SIGTERM; on Windows it is ended) and wait; kill it when it takes too long."""
         self._leave()
         try:
-            self._guard.wait(broker_guard.STOP_SECONDS + 5)
+            self._guard.wait(broker_guard.patience_s(str(self._log)) + 5)
         except subprocess.TimeoutExpired:
             self._kill_group()
 

@@ -254,8 +254,12 @@ class _Writer:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._failure: KafkaError | None = None
-        limits = {"enable.idempotence": True, "message.max.bytes": topics.MAX_INTERNAL_BYTES}
-        self._producer = Producer(clients.confluent(settings.broker, **limits))
+        config = {
+            "enable.idempotence": True,
+            "compression.type": "zstd",
+            "message.max.bytes": topics.MAX_INTERNAL_BYTES,
+        }
+        self._producer = Producer(clients.confluent(settings.broker, **config))
 
     def write(self, topic: str, partition: int, rows: Mapping[bytes, bytes]) -> None:
         """Queue rows of one partition."""

@@ -26,6 +26,8 @@ from online_models.churn.views import histories_of, view_of
 from online_models.clock import NEVER, PartitionClock
 from online_models.errors import CorruptStateError, blame
 from online_models.events import EventBatch, Int64s, hash_id
+from online_models.experiments.follower import ROW_PREFIX as EXPERIMENT_ROWS
+from online_models.experiments.follower import ExperimentFollower
 from online_models.items.histories import Histories
 from online_models.items.sampling import TouchSampler
 from online_models.journal import Journal
@@ -68,6 +70,7 @@ class UserStore:
         self._days = DayEnds()
         self._schedule = Schedule(settings, self._table.rows.size)
         self._sampler = TouchSampler(settings.contexts_per_second)
+        self.experiments = ExperimentFollower(settings.experiments)
         self._journal = Journal()
         self._deferred = Deferred()
         self._clock_dirty = False
@@ -79,7 +82,14 @@ class UserStore:
     @property
     def nbytes(self) -> int:
         """Bytes of the columns of users and their landmarks, and of the remembered event ids."""
-        parts = (self._table, self._labels, self._schedule, self._admission, self._desk.waiting)
+        parts = (
+            self._table,
+            self._labels,
+            self._schedule,
+            self._admission,
+            self._desk.waiting,
+            self.experiments,
+        )
         return sum(part.nbytes for part in parts)
 
     @property
@@ -162,7 +172,14 @@ class UserStore:
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows changed since the last call, encoded."""
-        parts = (self._table, self._labels, self._admission, self._desk.waiting, self._quarantine)
+        parts = (
+            self._table,
+            self._labels,
+            self._admission,
+            self._desk.waiting,
+            self._quarantine,
+            self.experiments,
+        )
         changed = [row for part in parts for row in part.dirty_rows()]
         if self._clock_dirty:
             self._clock_dirty = False
@@ -192,6 +209,7 @@ class UserStore:
         labels: list[tuple[bytes, bytes | None]] = []
         ids: list[tuple[bytes, bytes | None]] = []
         decisions: list[tuple[bytes, bytes | None]] = []
+        trials: list[tuple[bytes, bytes | None]] = []
         for row in self._journal.open(rows):
             key = row[0]
             if key[:1] != b"\0" or key.startswith(SCHEMA_ROWS):
@@ -205,6 +223,8 @@ class UserStore:
                     self._quarantine.restore(row[1])
             elif key.startswith(DECISION_ROWS):
                 decisions.append(row)
+            elif key.startswith(EXPERIMENT_ROWS):
+                trials.append(row)
             elif key == CLOCK_ROW and row[1] is not None:
                 self._restore_clock(row[1])
             else:
@@ -213,10 +233,12 @@ class UserStore:
         self._labels.restore(labels)
         self._admission.restore(ids)
         self._desk.waiting.restore(decisions)
+        self.experiments.restore(trials)
 
     def restored(self) -> None:
         """Finish loading."""
         self._admission.restored()
+        self.experiments.restored()
         numbers = self._table.live_rows()
         self._identify(numbers)
         self._plan(numbers)

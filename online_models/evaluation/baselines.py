@@ -85,6 +85,11 @@ class Popularity(Baseline):
         """Return the number of items touched so far."""
         return len(self._counts)
 
+    @property
+    def touches(self) -> int:
+        """Touches of all items so far."""
+        return self._total
+
     def count(self, item: int) -> int:
         """Return how often an item was touched."""
         return self._counts.get(item, 0)

@@ -10,7 +10,7 @@ References
 .. [2] Ludewig, Jannach, 2018. Evaluation of session-based recommendation algorithms.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
@@ -29,7 +29,9 @@ from online_models.evaluation.baselines import (
     Vstan,
 )
 from online_models.evaluation.bootstrap import Draws, Interval, interval_of_means
+from online_models.evaluation.candidate_recall import CandidateRecall
 from online_models.evaluation.cases import SessionFollower, Touch, shuffle_items
+from online_models.evaluation.cold_start import Knowledge, cold_start
 from online_models.evaluation.ranking import (
     CUTOFFS,
     ListProperties,
@@ -41,6 +43,8 @@ from online_models.evaluation.ranking import (
 from online_models.events import EventBatch, Floats, Int64s, UInt64s, hash_id
 
 MODEL: Final = "keepstream"
+LISTS: Final = "keepstream lists"
+"""What a user would have been shown: the ranking after policy, catalogue and rules."""
 _BUFFERED: Final = 1024
 _LARGEST_BASKET: Final = 200
 
@@ -71,6 +75,12 @@ class Judged(Protocol[Events_]):
     def rank(self, followed: Events_, context: int, k: int) -> UInt64s:
         """Return (k,) item hashes before a touch has happened, best first, 0 where there are fewer."""
 
+    def listed(self, followed: Events_, context: int, k: int) -> UInt64s:
+        """Return the same of the list that would have been shown."""
+
+    def offers(self, followed: Events_, context: int) -> tuple[Mapping[str, set[int]], set[int]]:
+        """Return what each source of candidates offers before a touch, and what of it is ranked."""
+
 
 @dataclass(frozen=True, slots=True)
 class RecommendationTrialSettings:
@@ -86,6 +96,8 @@ class RecommendationTrialSettings:
         Whether nothing is learned from tested events.
     baskets
         Whether a case is a basket, half of which is given and the rest to be found: a hit is any item of it.
+    lists
+        Whether the lists that would have been shown are judged besides.
     session_gap_ms
         Silence that ends a session without an id, milliseconds.
     draws
@@ -101,6 +113,7 @@ class RecommendationTrialSettings:
     min_history: int = 1
     freeze: bool = False
     baskets: bool = False
+    lists: bool = False
     session_gap_ms: int = 1_800_000
     draws: Draws = field(default_factory=Draws)
 
@@ -129,12 +142,18 @@ class RecommendationReport:
         Measures by recommender and name.
     intervals
         By baseline and measure: the model's lead with its bounds.
+    recall
+        By source of candidates: how often the target was among them, see `CandidateRecall`.
+    cold
+        By group of cases and recommender: hit rate and MRR where little is known, see `cold_start`.
     """
 
     counts: dict[str, int]
     never_seen: float
     quality: dict[str, dict[str, float]]
     intervals: dict[str, dict[str, Interval]]
+    recall: dict[str, dict[str, float]]
+    cold: dict[str, dict[str, dict[str, float]]]
 
 
 class RecommendationTrial:
@@ -164,11 +183,15 @@ class RecommendationTrial:
             ("learned_events", "tested_events", "cases", "new_cases", "never_seen"), 0
         )
         self._case_sessions: list[int] = []
+        self._recall = CandidateRecall()
+        self._knowledge: list[Knowledge] = []
+        self._visits: dict[str, tuple[int, int]] = {}
 
     @property
     def names(self) -> list[str]:
         """The model and the baselines."""
-        return [MODEL, *(baseline.name for baseline in self._baselines)]
+        ours = [MODEL, LISTS] if self.settings.lists else [MODEL]
+        return [*ours, *(baseline.name for baseline in self._baselines)]
 
     def learn(self, events: EventBatch) -> None:
         """Let everyone learn events that are not judged."""
@@ -177,6 +200,7 @@ class RecommendationTrial:
         accepted = events.take(followed.accepted)
         self._note_categories(accepted)
         for touch in self._sessions.touches(accepted):
+            self._note_visit(touch)
             self._teach(touch)
         self._model.learn(followed, 0, len(accepted))
         self._counts["learned_events"] += len(accepted)
@@ -209,12 +233,19 @@ class RecommendationTrial:
             never_seen=never_seen / cases if cases else float("nan"),
             quality={name: ledger.get(len(self._popular)) for name, ledger in self._ledger.items()},
             intervals={baseline.name: self._lead_over(baseline.name) for baseline in self._baselines},
+            recall=self._recall.get(),
+            cold=cold_start(
+                self._knowledge,
+                {name: ledger.ranks() for name, ledger in self._ledger.items()},
+                self.settings.k,
+            ),
         )
 
     def _test_event(self, touches: Iterator[Touch], followed: Followed) -> None:
         """Predict the touches of one event, each from those before it, then let the baselines learn them."""
         seen: list[tuple[Touch, list[int]]] = []
         for touch in touches:
+            self._note_visit(touch)
             if not self.settings.baskets and touch.length >= self.settings.min_history:
                 self._waiting.append(self._predict([touch], followed))
             seen.append((touch, touch.earlier[:]))
@@ -235,13 +266,20 @@ class RecommendationTrial:
         length = k + len(given)
         context = followed.context_at(touch.event, touch.place)
         ranked = self._model.rank(followed, context, length).tolist() if context >= 0 else []
+        offered, kept = self._model.offers(followed, context) if context >= 0 else ({}, set())
+        self._recall.update({one.item for one in wanted}, offered, kept)
+        known = max(self._popular.count(one.item) for one in wanted)
+        self._knowledge.append(Knowledge(self._visits[touch.subject][1], known, self._popular.touches))
         rankings = [[item for item in ranked if item]]
+        if self.settings.lists:
+            shown = self._model.listed(followed, context, length).tolist() if context >= 0 else []
+            rankings.append([item for item in shown if item])
         rankings += [b.rank(touch.subject, earlier, length, touch.time_ms) for b in self._baselines]
         return _Case(
             touch.session,
             [one.item for one in wanted],
             all(one.item in earlier for one in wanted),
-            any(self._popular.count(one.item) > 0 for one in wanted),
+            known > 0,
             [_listed(ranking, given, k) for ranking in rankings],
         )
 
@@ -253,6 +291,11 @@ class RecommendationTrial:
         self._popular.learn(touch.subject, earlier, touch.item)
         for baseline in self._learners:
             baseline.learn(touch.subject, earlier, touch.item, touch.time_ms)
+
+    def _note_visit(self, touch: Touch) -> None:
+        session, visits = self._visits.get(touch.subject, (-1, 0))
+        if touch.session != session:
+            self._visits[touch.subject] = touch.session, visits + 1
 
     def _note_categories(self, events: EventBatch) -> None:
         for item, category in zip(events.item_hash.tolist(), events.category, strict=True):

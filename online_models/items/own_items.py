@@ -1,8 +1,8 @@
 """The items a user keeps coming back to: a bounded memory over all sessions, with counts and times.
 
 People re-buy and return: what somebody touched before is the best candidate a basket has. A row keeps a fixed
-number of items; a new one takes the place of the item whose worth is least: the time of its last touch, and a
-week more for every touch, up to a year.
+number of items; a new one takes the place of the item whose worth is least: the time of its last touch, and
+four weeks more for every touch, up to a year.
 """
 
 from typing import Any, Final, NamedTuple
@@ -15,8 +15,8 @@ from online_models.events import Int64s, UInt64s
 UInt16s = npt.NDArray[np.uint16]
 UInt32s = npt.NDArray[np.uint32]
 
-_WEEK_S: Final = 7 * 86_400
-_MOST: Final = 52
+_TOUCH_S: Final = 28 * 86_400
+_MOST: Final = 13
 _FULL: Final = 65_535
 
 
@@ -93,7 +93,7 @@ def _touch(own: OwnItems, user: Int64s, item: UInt64s, second: Int64s) -> None:
     items, counts, last_s = own.take(user)
     match = items == item[:, None]
     held = match.any(axis=1)
-    worth = last_s.astype(np.int64) + _WEEK_S * np.minimum(counts, _MOST).astype(np.int64)
+    worth = last_s.astype(np.int64) + _TOUCH_S * np.minimum(counts, _MOST).astype(np.int64)
     slot = np.where(held, match.argmax(axis=1), worth.argmin(axis=1))
     at = (user, slot)
     count = np.where(held, own.counts[at], 0).astype(np.int64)

@@ -23,6 +23,7 @@ _LIST_COLUMNS: Final = {
     "new_mrr": "new MRR@{k}",
 }
 _MAKE_UP: Final = {"coverage": "coverage", "novelty": "novelty", "diversity": "diversity", "gini": "Gini"}
+_RECALL_COLUMNS: Final = {"recall": "recall", "alone": "alone", "offered": "offered"}
 _CHURN_COLUMNS: Final = {
     "auc": "AUC",
     "log_loss": "log loss",
@@ -56,10 +57,13 @@ def show_recommendations(report: RecommendationReport, settings: Mapping[str, An
     console.print(_table("Was the next touch in the list?", _at(report.quality, k), columns))
     console.print(_table("What are the lists made of?", report.quality, _MAKE_UP, digits=2))
     console.print(_leads(report.intervals, {"hit_rate": f"HR@{k}", "mrr": f"MRR@{k}"}, suffix=f"@{k}"))
+    console.print(_table("Was it a candidate, and from where?", report.recall, _RECALL_COLUMNS))
+    console.print(_cold(report.cold, k))
     console.print(
         "new: cases whose target was not touched before in the session. coverage: share of all items that "
         "were listed. novelty: mean bits of surprise. diversity: share of pairs in a list of different "
-        "categories. Gini: 0 if all items are listed alike, near 1 if a few take all places.",
+        "categories. Gini: 0 if all items are listed alike, near 1 if a few take all places. alone: share of "
+        "cases that no other source could serve. offered: candidates of a case.",
         style="dim",
     )
 
@@ -116,6 +120,17 @@ def _table(title: str, quality: Quality, columns: Mapping[str, str], digits: int
     for place, (name, row) in enumerate(quality.items()):
         cells = [_figure(row.get(column, math.nan), digits) for column in columns]
         table.add_row(name, *cells, style="bold" if place == 0 else "")
+    return table
+
+
+def _cold(cold: Mapping[str, Quality], k: int) -> Table:
+    headers = ["", "cases", f"HR@{k}", f"MRR@{k}", "best baseline", f"its HR@{k}"]
+    table = _empty("And where little is known?", headers)
+    for group, rows in cold.items():
+        (_, ours), *others = rows.items()
+        best, theirs = max(others, key=lambda row: row[1]["hit_rate"])
+        figures = _figure(ours["hit_rate"], 3), _figure(ours["mrr"], 3)
+        table.add_row(group, f"{ours['cases']:,.0f}", *figures, best, _figure(theirs["hit_rate"], 3))
     return table
 
 

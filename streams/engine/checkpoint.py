@@ -111,6 +111,7 @@ class Committer:
             "transaction.timeout.ms": timeout_ms,
             "message.timeout.ms": timeout_ms,
             "partitioner": "murmur2_random",
+            "compression.type": "zstd",
             "linger.ms": 2,
             "batch.size": _BATCH_BYTES,
             "message.max.bytes": MAX_RECORD_BYTES,

@@ -11,6 +11,8 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
+import zstandard
+
 from streams.errors import SourceError
 
 GZIP: Final = b"\x1f\x8b"
@@ -112,12 +114,6 @@ class InputFile:
         if magic[:2] == GZIP:
             return io.BufferedReader(gzip.GzipFile(fileobj=self._bytes), BUFFER)
         if magic == ZSTD:
-            try:
-                import zstandard  # noqa: PLC0415  # an optional dependency
-            except ImportError as error:
-                raise SourceError(
-                    f"{self.name}: reading zstandard needs: pip install 'keepstream[files]'"
-                ) from error
             stream = zstandard.ZstdDecompressor().stream_reader(self._bytes, read_across_frames=True)
             return io.BufferedReader(cast("io.RawIOBase", stream), BUFFER)
         return self._bytes
@@ -137,11 +133,6 @@ class InputFile:
                 yield line
             else:
                 return
-        except (OSError, EOFError, zlib.error) as error:
+        except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
             raise SourceError(f"{self.name}: damaged after line {self.lines_read}: {error}") from error
-        except Exception as error:
-            # zstandard's own error type exists only where the package is installed.
-            if type(error).__name__ == "ZstdError":
-                raise SourceError(f"{self.name}: damaged after line {self.lines_read}: {error}") from error
-            raise
         raise SourceError(f"{self.name}: line {self.lines_read} is longer than 16 MB: no text of events")

@@ -75,6 +75,7 @@ class EventSender:
         config = {
             "enable.idempotence": True,
             "partitioner": "murmur2_random",
+            "compression.type": "zstd",
             "linger.ms": 20,
             "batch.size": 1 << 18,
             "queue.buffering.max.messages": WINDOW,

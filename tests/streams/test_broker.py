@@ -8,7 +8,7 @@ import time
 import psutil
 import pytest
 
-from streams import broker
+from streams import broker, broker_guard
 from streams.broker import EmbeddedBroker, find_binary, free_port
 from streams.errors import BrokerUnavailableError
 from streams.guarded import GuardedProcess
@@ -122,9 +122,7 @@ class TestStarting:
 
 class TestGuardedProcess:
     def test_a_process_that_does_not_stop_when_asked_is_killed(self, tmp_path, monkeypatch):
-        from streams import broker_guard
-
-        monkeypatch.setattr(broker_guard, "STOP_SECONDS", -4)
+        monkeypatch.setattr(broker_guard, "_STOP_SECONDS", -4)
         stubborn = GuardedProcess(
             ["sh", "-c", "trap '' TERM; echo ready; read x <&-; sleep 60"], tmp_path / "log"
         )
@@ -134,6 +132,13 @@ class TestGuardedProcess:
         stubborn.stop()
         assert is_gone(pid)
         assert stubborn.pid == 0
+
+    def test_who_holds_much_has_more_time_to_write_it(self, tmp_path):
+        (tmp_path / "log").touch()
+        assert broker_guard.patience_s(str(tmp_path / "log")) == 15
+        with (tmp_path / "kafka.json").open("wb") as held:
+            held.truncate(3_000_000_000)
+        assert broker_guard.patience_s(str(tmp_path / "log")) == 315
 
     def test_kill_gives_no_time_to_say_goodbye(self, tmp_path):
         process = GuardedProcess(["sh", "-c", "trap 'echo bye' TERM; echo ready; sleep 60"], tmp_path / "log")

@@ -7,6 +7,7 @@ import pytest
 
 from online_models.errors import InvalidParameterError
 from online_models.evaluation.recommendations import (
+    LISTS,
     MODEL,
     RecommendationTrial,
     RecommendationTrialSettings,
@@ -198,3 +199,72 @@ class TestModel:
         trial = RecommendationTrial(Listening(), RecommendationTrialSettings())
         trial.test(batch_of([Event("u:1", "purchase", START_MS, ("a", "b", "c"))]))
         assert shown == [1, 2]
+
+
+def test_lists_that_would_be_shown_are_judged_on_the_same_cases_and_change_nothing_else():
+    sessions = visits(*[["a", "b", "c", "d"]] * 30, *[["b", "d", "a", "c"]] * 30)
+    plain = trial_of(learned=sessions[:120], tested=[*sessions[120:]])
+    with_lists = trial_of(learned=sessions[:120], tested=[*sessions[120:]], lists=True)
+    assert {name: row for name, row in with_lists.quality.items() if name != LISTS} == plain.quality
+    # What is on the screen is in no list, and otherwise nothing is left out.
+    assert 0 < with_lists.quality[LISTS]["hit_rate@20"] <= plain.quality[MODEL]["hit_rate@20"]
+
+
+class TestCandidateRecall:
+    def test_every_source_is_told_by_what_it_offered_and_kept_bounds_the_hit_rate(self):
+        report = trial_of(learned=visits(["a", "b"], ["a", "b"]), tested=visits(["a", "b", "a"], start=2))
+        recall = report.recall
+        assert recall["partners"]["recall"] == 1.0
+        assert recall["newest touches"]["recall"] == 0.5, "only the return to a was touched before"
+        assert recall["own items"]["alone"] == 0.0
+        assert (
+            report.quality[MODEL]["hit_rate@20"] <= recall["kept"]["recall"] <= recall["any source"]["recall"]
+        )
+
+    def test_what_nobody_touched_before_no_source_offers(self):
+        recall = trial_of(tested=visits(["a", "z"])).recall
+        assert all(row["recall"] == 0.0 for row in recall.values())
+
+    def test_a_source_alone_is_missed_when_it_is_dropped(self):
+        bought = [Event("u:1", "purchase", START_MS, ("mine",))]
+        bought += [Event("u:1", time=START_MS + 86_400_000 + n, items=(f"other{n}",)) for n in range(12)]
+        crowd = [
+            Event(f"a:{n}", time=START_MS + 2 * 86_400_000 + n, items=(f"x{n % 60}",)) for n in range(600)
+        ]
+        back = [
+            Event("u:1", time=START_MS + 3 * 86_400_000 + n * 1_000, items=(item,))
+            for n, item in enumerate(("x1", "mine"))
+        ]
+        recall = trial_of(learned=[*bought, *crowd], tested=back).recall
+        assert recall["own items"] == {"recall": 1.0, "alone": 1.0, "offered": 14.0}
+
+
+class TestColdStart:
+    def test_cases_are_told_by_what_was_known_of_user_item_and_shop(self):
+        learned = [Event("u:1", time=START_MS, items=("a",)), *visits(*[["a", "b"]] * 6, start=1)]
+        tested = [
+            Event(user, time=START_MS + (20 + number) * 3_600_000 + place * 1_000, items=(item,))
+            for number, (user, last) in enumerate([("u:1", "b"), ("u:2", "b"), ("u:2", "z")])
+            for place, item in enumerate(("a", last))
+        ]
+        cold = trial_of(learned=learned, tested=tested).cold
+        cases = {group: rows[MODEL]["cases"] for group, rows in cold.items()}
+        assert cases == {
+            "user: first session": 1,
+            "user: second session": 2,
+            "item: never seen": 1,
+            "item: 5 touches or more": 2,
+            "shop: to 1,000 touches": 3,
+        }
+        assert cold["item: never seen"][MODEL]["hit_rate"] == 0.0
+        assert cold["item: 5 touches or more"][MODEL]["hit_rate"] == 1.0
+        assert cold["user: first session"]["popularity"]["mrr"] == 0.5
+
+    def test_groups_by_one_question_add_up_to_all_cases(self):
+        report = trial_of(tested=visits(*[["a", "b", "c"], ["b", "c"], ["a", "c", "b", "a"]] * 3))
+        for question in ("user", "item", "shop"):
+            rows = [row[MODEL] for group, row in report.cold.items() if group.startswith(question)]
+            assert sum(row["cases"] for row in rows) == report.counts["cases"]
+            hits = sum(row["cases"] * row["hit_rate"] for row in rows)
+            expected = report.counts["cases"] * report.quality[MODEL]["hit_rate@20"]
+            assert hits == pytest.approx(expected)

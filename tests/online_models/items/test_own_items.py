@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from online_models.items.own_items import OwnItems, remember
 
-WEEK_S = 7 * 86_400
+TOUCH_S = 28 * 86_400
 touches = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 6), st.integers(0, 60)), max_size=40)
 
 
@@ -35,7 +35,7 @@ def one_by_one(log, width):
     for user, item, day in log:
         own, second = held[user], day * 86_400
         if item not in own and len(own) == width:
-            del own[min(own, key=lambda key: own[key][1] + WEEK_S * min(own[key][0], 52))]
+            del own[min(own, key=lambda key: own[key][1] + TOUCH_S * min(own[key][0], 13))]
         count, last = own.get(item, (0, 0))
         own[item] = (count + 1, max(last, second))
     return held

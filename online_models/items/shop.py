@@ -1,0 +1,117 @@
+"""What the shop has to say about lists: its catalogue and its rules, applied to candidates."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from online_models.events import Floats, Int64s, UInt64s, hash_id
+from online_models.items.catalogue import Catalogue
+from online_models.items.rules import InForce, RuleBook
+from online_models.items.slots import Bools
+from online_models.items.source import NeighbourSource
+
+_OF_CATALOGUE = 2**62
+"""Added to category codes of the catalogue, so that none equals one of the events' categories."""
+
+
+class Verdict(NamedTuple):
+    """What the shop says of candidates.
+
+    Parameters
+    ----------
+    out
+        (c,) which may not be listed.
+    bonus
+        (c,) what is added to their scores.
+    """
+
+    out: Bools
+    bonus: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """The catalogue and the rules of a shop.
+
+    Parameters
+    ----------
+    catalogue, rules
+        As they were broadcast; both may grow at any time.
+    complete
+        Whether what is missing in a catalogue that has items is not sold: it is not listed then.
+    """
+
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    rules: RuleBook = field(default_factory=RuleBook)
+    complete: bool = True
+
+    def sells(self, hashes: UInt64s) -> Bools:
+        """Return which items (n,) can be bought, as far as the catalogue says."""
+        if not len(self.catalogue):
+            return np.ones(hashes.shape, np.bool_)
+        rows = self.catalogue.rows_of(hashes)
+        known = rows >= 0
+        return np.where(known, self.catalogue.available(np.maximum(rows, 0)), not self.complete)
+
+    def judge(self, rows: Int64s, source: NeighbourSource, now_ms: int) -> Verdict:
+        """Return what is to be left out of candidates (c,), and what moves the others.
+
+        Parameters
+        ----------
+        rows, source
+            The candidates, and where their rows belong.
+        now_ms
+            Present event time, epoch milliseconds.
+        """
+        rules = self.rules.at(now_ms) if len(self.rules) else None
+        if rules is None and not len(self.catalogue):
+            return Verdict(np.zeros(rows.size, np.bool_), np.zeros(rows.size))
+        distinct, back = np.unique(rows, return_inverse=True)
+        hashes = source.hashes(distinct)
+        out, bonus = ~self.sells(hashes), np.zeros(distinct.size)
+        if rules is not None:
+            for kind, names in rules.blocked.items():
+                for name in names:
+                    out |= self._is(kind, name, distinct, hashes, source)
+            for kind, factors in rules.boosts.items():
+                for name, amount in factors.items():
+                    bonus[self._is(kind, name, distinct, hashes, source)] += amount
+        return Verdict(out[back], bonus[back])
+
+    def blocks(self, hashes: UInt64s, rules: InForce) -> Bools:
+        """Return which items (n,) a rule leaves out, as far as the catalogue knows them."""
+        at = self.catalogue.rows_of(hashes)
+        out = np.isin(hashes, [hash_id(name) for name in rules.blocked["item"]])
+        for kind, codes in (
+            ("category", self.catalogue.categories(at)),
+            ("brand", self.catalogue.brands(at)),
+        ):
+            code_of = self.catalogue.category_code if kind == "category" else self.catalogue.brand_code
+            out |= np.isin(codes, [code_of(name) for name in rules.blocked[kind]])
+        return out
+
+    def categories(self, rows: Int64s, source: NeighbourSource) -> Int64s:
+        """Return category codes of rows of a source, of any shape; 0 where neither it nor we know one."""
+        known = rows >= 0
+        codes = np.zeros(rows.shape, np.int64)
+        codes[known] = source.categories(rows[known])
+        if not len(self.catalogue):
+            return codes
+        distinct, back = np.unique(rows[known], return_inverse=True)
+        ours = self.catalogue.categories(self.catalogue.rows_of(source.hashes(distinct)))
+        told = np.zeros(rows.shape, np.int64)
+        told[known] = ours[back]
+        return np.where(told > 0, told + _OF_CATALOGUE, codes)
+
+    def _is(self, kind: str, name: str, rows: Int64s, hashes: UInt64s, source: NeighbourSource) -> Bools:
+        """Return which items are the item, or of the category or brand, of this name."""
+        if kind == "item":
+            return np.asarray(hashes == np.uint64(hash_id(name)), np.bool_)
+        at = self.catalogue.rows_of(hashes)
+        if kind == "brand":
+            return np.asarray(self.catalogue.brands(at) == self.catalogue.brand_code(name), np.bool_)
+        told = self.catalogue.categories(at)
+        # What events say counts where the catalogue says nothing.
+        seen = source.categories(rows) == source.category_code(name)
+        return np.where(told > 0, told == self.catalogue.category_code(name), np.asarray(seen, np.bool_))
