@@ -19,6 +19,8 @@ from online_models.churn.scorer import ChurnScorer
 from online_models.churn.settings import DAY_MS, BgNbdSettings
 from online_models.churn.window import RecentOutcomes
 from online_models.errors import CorruptStateError, InvalidParameterError, blame
+from online_models.experiments.book import STATE_ROW as EXPERIMENTS_ROW
+from online_models.experiments.book import ExperimentBook
 from online_models.journal import Journal
 from online_models.winback.learner import STATE_ROW as WINBACK_ROW
 from online_models.winback.learner import WinbackLearner
@@ -134,6 +136,8 @@ class TrainerStore:
         Number of the last published model, 0 before the first.
     winback
         What is learned of the win-back actions.
+    experiments
+        What came of the experiments with lists.
     """
 
     def __init__(self, settings: TrainerSettings) -> None:
@@ -148,6 +152,7 @@ class TrainerStore:
         self._windows = {name: RecentOutcomes(settings.window) for name in EXAMPLE_KINDS}
         self._spans_ms = dict(zip(EXAMPLE_KINDS, (settings.horizon_ms, settings.hazard_step_ms), strict=True))
         self.winback = WinbackLearner()
+        self.experiments = ExperimentBook()
         self._saved: dict[str, tuple[int, int]] = {}
         self._journal = Journal()
         self._dirty = False
@@ -237,7 +242,7 @@ class TrainerStore:
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows changed since the last call, encoded."""
-        rows: list[tuple[bytes, bytes | None]] = self.winback.dirty_rows()
+        rows: list[tuple[bytes, bytes | None]] = self.winback.dirty_rows() + self.experiments.dirty_rows()
         if not self._dirty:
             return self._journal.seal(rows)
         self._dirty = False
@@ -276,6 +281,8 @@ class TrainerStore:
                     self._restore_state(snapshots.unpack("trainer", _VERSION, value))
                 elif key == WINBACK_ROW and value is not None:
                     self.winback.restore(value)
+                elif key == EXPERIMENTS_ROW and value is not None:
+                    self.experiments = ExperimentBook.restore(value)
                 else:
                     raise CorruptStateError("of no kind that this release knows")
 

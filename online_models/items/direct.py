@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from online_models.events import Floats, Int64s, UInt64s
+from online_models.events import Floats, Int64s, UInt64s, hash_id
 from online_models.items.cooccurrence import CooccurrenceStore
 from online_models.items.popular import PopularLists
 from online_models.items.slots import BACKWARD, FORWARD, LAG1
@@ -32,6 +32,11 @@ class DirectNeighbours:
     def rows_of(self, hashes: UInt64s) -> Int64s:
         """Return the rows of items by hash, in the same shape, -1 where unknown."""
         return np.array(self._store.rows_of(hashes.ravel().tolist()), np.int64).reshape(hashes.shape)
+
+    def hashes(self, rows: Int64s) -> UInt64s:
+        """Return the hashes of known rows (n,)."""
+        hashes: UInt64s = self._store.rows["hash"][rows]
+        return hashes
 
     def neighbours(self, rows: Int64s | Int32s, most: int | None = None) -> Neighbourhood:
         """Return the partners of known rows (n,), as many as would be broadcast, at most so many."""
@@ -67,6 +72,10 @@ class DirectNeighbours:
         """Return category codes of known rows (n,); 0 = unknown."""
         codes: Int64s = self._store.rows["category"][rows].view(np.int64)
         return codes
+
+    def category_code(self, name: str) -> int:
+        """Return the code of a category."""
+        return int(np.uint64(hash_id(name)).view(np.int64))
 
     def prices(self, rows: Int64s) -> Floats:
         """Return the latest prices of known rows (n,); NaN where unknown."""

@@ -168,6 +168,10 @@ class NeighbourTable:
         rows[given] = [get(value, NOT_KNOWN) for value in hashes.ravel()[given].tolist()]
         return rows.reshape(hashes.shape)
 
+    def hashes(self, rows: Int64s) -> UInt64s:
+        """Return the hashes of known rows (n,)."""
+        return self.hash[rows]
+
     def neighbours(self, rows: Int64s | Int32s, most: int | None = None) -> Neighbourhood:
         """Return the partners of known rows (n,), at most so many."""
         return Neighbourhood(self._partner[rows, :most], self._weights[rows, :most], self._instant[rows])
@@ -188,6 +192,10 @@ class NeighbourTable:
     def categories(self, rows: Int64s) -> Int64s:
         """Return category codes of known rows (n,); 0 = unknown."""
         return self._category[rows]
+
+    def category_code(self, name: str) -> int:
+        """Return the code of a category, -1 where no item has it."""
+        return self._category_code.get(name, NOT_KNOWN)
 
     def prices(self, rows: Int64s) -> Floats:
         """Return the latest prices of known rows (n,); NaN where unknown."""

@@ -47,6 +47,9 @@ class NeighbourSource(Protocol):
     def rows_of(self, hashes: UInt64s) -> Int64s:
         """Return the rows of items by hash, in the same shape, -1 where unknown."""
 
+    def hashes(self, rows: Int64s) -> UInt64s:
+        """Return the hashes of known rows (n,)."""
+
     def neighbours(self, rows: Int64s | Int32s, most: int | None = None) -> Neighbourhood:
         """Return the partners of known rows (n,), at most so many."""
 
@@ -61,6 +64,9 @@ class NeighbourSource(Protocol):
 
     def categories(self, rows: Int64s) -> Int64s:
         """Return category codes of known rows (n,); 0 = unknown."""
+
+    def category_code(self, name: str) -> int:
+        """Return the code of a category, one that no item has where it is not known."""
 
     def prices(self, rows: Int64s) -> Floats:
         """Return the latest prices of known rows (n,); NaN where unknown."""
