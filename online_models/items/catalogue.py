@@ -30,7 +30,7 @@ class CatalogueItem:
     available
         Whether it can be bought at present.
     since_ms
-        Since when it is sold, epoch milliseconds; 0 where the shop does not say.
+        From when on it is sold, epoch milliseconds; 0 where the shop does not say.
     """
 
     item_id: str
@@ -86,6 +86,8 @@ class Catalogue:
     ----------
     changes
         Items written or removed so far.
+    moves
+        How often an item came or went: in between rows stay where they are.
 
     Raises
     ------
@@ -99,7 +101,7 @@ class Catalogue:
     >>> catalogue.upsert([CatalogueItem("a", hash_id("a"), "toys", available=False)])
     []
     >>> row = catalogue.rows_of(np.array([hash_id("a")], np.uint64))
-    >>> catalogue.available(row).tolist(), catalogue.category_names(row)
+    >>> catalogue.available(row, now_ms=1000).tolist(), catalogue.category_names(row)
     ([False], ['toys'])
     """
 
@@ -107,7 +109,7 @@ class Catalogue:
         if max_items < 1:
             raise InvalidParameterError(f"max_items must be at least 1, got {max_items}")
         self.max_items = max_items
-        self.changes = 0
+        self.changes = self.moves = 0
         self._row_of: dict[int, int] = {}
         self._ids: list[str] = []
         self._free: list[int] = []
@@ -139,6 +141,7 @@ class Catalogue:
                     refused.append(place)
                     continue
                 row = self._row_of[item.item_hash] = self._new_row()
+                self.moves += 1
             category, brand = self._categories.hold(item.category), self._brands.hold(item.brand)
             self._categories.release(int(self._category[row]))
             self._brands.release(int(self._brand[row]))
@@ -162,6 +165,7 @@ class Catalogue:
             self._available[row] = False
             self._free.append(row)
             self.changes += 1
+            self.moves += 1
 
     def rows(self) -> Int64s:
         """Return the rows of all items."""
@@ -179,9 +183,9 @@ class Catalogue:
         """Return the hashes of rows, in the same shape."""
         return self._hash[rows]
 
-    def available(self, rows: Int64s) -> Bools:
-        """Return which of known rows can be bought at present, in the same shape."""
-        return self._available[rows]
+    def available(self, rows: Int64s, now_ms: int) -> Bools:
+        """Return which of known rows can be bought at an event time, in the same shape."""
+        return np.asarray(self._available[rows] & (self._since[rows] <= now_ms), np.bool_)
 
     def categories(self, rows: Int64s) -> Int64s:
         """Return category codes of rows, in the same shape; 0 where unknown, also for row -1."""

@@ -12,6 +12,7 @@ from online_models.items.slots import Bools
 from online_models.items.source import NeighbourSource
 
 _DAY_MS: Final = 86_400_000
+_LEAST_MS: Final = 600_000
 _KEPT: Final = 16
 """New items of a category or brand that are offered at the same time: the newest."""
 _TOUCHES: Final = 3
@@ -44,7 +45,7 @@ class ColdItems:
 
     Closeness to a touch is 1 for its category, 1/2 for its brand, and up to 1/2 within the category for the
     price; touches count 1 / position. The index of new items is made anew once enough of the catalogue has
-    changed, or a day of event time has passed.
+    changed, an item has come on sale (within ten minutes), or a day of event time has passed.
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ class ColdItems:
 
     def __init__(self, touches: float = 5.0) -> None:
         self._limit = float(np.log2(touches))
-        self._changes, self._built_ms = -1, 0
+        self._changes, self._holds_until, self._any = -1, 0, False
         self._by_category = np.full((1, _KEPT), -1, np.int64)
         self._by_brand = np.full((1, _KEPT), -1, np.int64)
 
@@ -77,9 +78,12 @@ class ColdItems:
             How many.
         """
         users = len(histories)
+        nothing = ColdPicks(np.full((users, 0), -1, np.int64), np.zeros((users, 0), np.bool_))
         if not count or not len(shop.catalogue) or not histories.items.shape[1]:
-            return ColdPicks(np.full((users, 0), -1, np.int64), np.zeros((users, 0), np.bool_))
+            return nothing
         self._bring_up_to_date(shop, source, now_ms)
+        if not self._any:
+            return nothing
         catalogue = shop.catalogue
         touched = catalogue.rows_of(histories.items[:, :_TOUCHES])
         categories, brands = catalogue.categories(touched), catalogue.brands(touched)
@@ -97,7 +101,7 @@ class ColdItems:
         """Return which offers can be bought, are not blocked, and are new still."""
         distinct, back = np.unique(offers, return_inverse=True)
         hashes = shop.catalogue.hashes(np.maximum(distinct, 0))
-        fit = (distinct >= 0) & shop.catalogue.available(np.maximum(distinct, 0))
+        fit = (distinct >= 0) & shop.catalogue.available(np.maximum(distinct, 0), now_ms)
         if len(shop.rules):
             fit &= ~shop.blocks(hashes, shop.rules.at(now_ms))
         return (fit & self._new(hashes, source, now_ms))[back].reshape(offers.shape)
@@ -113,13 +117,17 @@ class ColdItems:
         catalogue = shop.catalogue
         changed = catalogue.changes - self._changes
         few = changed < max(_MIN_CHANGES, int(_SHARE * len(catalogue)))
-        if self._changes >= 0 and few and now_ms < self._built_ms + _DAY_MS:
+        if self._changes >= 0 and few and now_ms < self._holds_until:
             return
-        self._changes, self._built_ms = catalogue.changes, now_ms
         rows = catalogue.rows()
-        rows = rows[catalogue.available(rows)]
+        later = catalogue.since(rows)
+        # A new one is made when the next item comes on sale, too.
+        next_ms = max(int(later[later > now_ms].min(initial=now_ms + _DAY_MS)), now_ms + _LEAST_MS)
+        self._changes, self._holds_until = catalogue.changes, next_ms
+        rows = rows[catalogue.available(rows, now_ms)]
         rows = rows[self._new(catalogue.hashes(rows), source, now_ms)]
         newest = rows[np.lexsort((catalogue.hashes(rows), -catalogue.since(rows)))]
+        self._any = newest.size > 0
         self._by_category = _index(catalogue.categories(newest), newest)
         self._by_brand = _index(catalogue.brands(newest), newest)
 

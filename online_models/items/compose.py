@@ -136,7 +136,7 @@ def pin(
     if rules is None or not rules.pins:
         return
     items = np.asarray(hash_ids([one.item_id for one in rules.pins]), np.uint64)
-    out = ~shop.sells(items) | shop.blocks(items, rules) | met(policy, histories, items, now_ms)
+    out = ~shop.sells(items, now_ms) | shop.blocks(items, rules) | met(policy, histories, items, now_ms)
     for user in range(len(histories)):
         wanted = [one for one, left_out in zip(rules.pins, out[user].tolist(), strict=True) if not left_out]
         for one in wanted:

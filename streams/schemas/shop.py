@@ -28,7 +28,7 @@ class CatalogItem(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     ] = True
     title: Annotated[str, Meta(max_length=512, description="Name for people; workers do not keep it.")] = ""
     since: (
-        Annotated[EpochMs, Meta(description="Since when it is sold; the newest items are shown first.")]
+        Annotated[EpochMs, Meta(description="From when on it is sold; of new items the latest come first.")]
         | None
     ) = None
 

@@ -60,7 +60,7 @@ class TestCatalogue:
         row = catalogue.rows_of(np.array([hash_id("a")], np.uint64))
         assert (catalogue.category_names(row), catalogue.brand_names(row)) == (["books"], [""])
         assert catalogue.prices(row).tolist() == [2.0]
-        assert not catalogue.available(row).any()
+        assert not catalogue.available(row, NOW).any()
         assert catalogue.category_code("toys") == -1
 
     def test_it_holds_no_more_than_it_may_and_makes_room_for_what_follows_a_removal(self):
@@ -112,6 +112,15 @@ class TestAvailability:
         assert "i0" not in lists_of(shop)[0]
         shop.catalogue.upsert([item("i0")])
         assert "i0" in lists_of(shop)[0]
+
+    def test_what_is_not_sold_yet_is_listed_from_its_day_on(self):
+        known = [item(f"i{n}", "toys") for n in range(30)]
+        shop = shop_of(
+            [*known[1:], item("i0", "toys", since_ms=NOW + 9), item("new", "toys", since_ms=NOW + 5)]
+        )
+        for at, old, new in ((NOW, False, False), (NOW + 5, False, True), (NOW + 9, True, True)):
+            listed = lists_of(shop, now_ms=at, cold_share=0.1)[0]
+            assert ("i0" in listed, "new" in listed) == (old, new)
 
     def test_what_a_complete_catalogue_lacks_is_withdrawn(self):
         shop = shop_of([item(f"i{n}") for n in range(30)])
@@ -267,3 +276,17 @@ def test_lists_do_not_depend_on_how_many_users_are_asked_for_at_once():
             found += zip(lists.items, lists.reasons, lists.scores, strict=True)
         whole = whole or found
         assert [entry[:2] for entry in found] == [entry[:2] for entry in whole]
+
+
+def test_where_items_lie_is_remembered_and_never_taken_for_another_s_place():
+    table = table_of(3)
+    shop = shop_of([item("i0", available=False), item("other")], complete=False)
+    assert "i0" not in lists_of(shop, table=table)[0]
+    shop.catalogue.upsert([item("i1", available=False)])
+    assert lists_of(shop, viewer("x"), table=table)[0] == ["i2"]
+    shop.catalogue.remove([hash_id("i0")])
+    assert set(lists_of(shop, viewer("x"), table=table)[0]) == {"i0", "i2"}
+    another = table_of(2)
+    another.upsert([NeighbourRow("other", hash_id("other"), "toys", 5.0, 9.0, 9.0, NOW, 9)])
+    shop.catalogue.upsert([item("other", available=False)])
+    assert set(lists_of(shop, viewer("x"), table=another)[0]) == {"i0"}

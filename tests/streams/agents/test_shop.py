@@ -33,7 +33,7 @@ def reader(max_items=10):
 
 def sold(found, *names):
     hashes = np.array([hash_id(name) for name in names], np.uint64)
-    return found.shop.sells(hashes).tolist()
+    return found.shop.sells(hashes, 2**42).tolist()
 
 
 def test_items_are_taken_over_replaced_and_deleted():

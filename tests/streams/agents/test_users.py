@@ -348,3 +348,14 @@ class TestExperiments:
         shop.apply(shop.record("user_erased", "c1", START_MS + HOUR_MS))
         rows = dict(shop.handler.dirty_rows())
         assert rows[b"\0experiments:u:c1"] is None
+
+    def test_the_control_sees_what_everybody_would_see(self):
+        trial, plain = self.shop(), Shop()
+        plain.handler._broadcast.take_neighbours([(f"i{n}".encode(), neighbours(f"i{n}")) for n in range(9)])
+        both = [
+            {o.key: json.loads(o.value) for o in self.visit(shop, 0) if o.topic == "lists"}
+            for shop in (trial, plain)
+        ]
+        control = [key for key, one in both[0].items() if one["variants"]["trial"] == "control"]
+        assert control
+        assert all(both[0][key]["items"] == both[1][key]["items"] for key in control)
