@@ -30,7 +30,7 @@ from online_models.experiments.follower import ROW_PREFIX as EXPERIMENT_ROWS
 from online_models.experiments.follower import ExperimentFollower
 from online_models.items.histories import Histories
 from online_models.items.sampling import TouchSampler
-from online_models.journal import Journal
+from online_models.journal import Journal, Journaled, Row
 from online_models.row_format import SCHEMA_ROWS
 from online_models.table import Table
 from online_models.value.daily import DayEnds, look
@@ -71,6 +71,9 @@ class UserStore:
         self._schedule = Schedule(settings, self._table.rows.size)
         self._sampler = TouchSampler(settings.contexts_per_second)
         self.experiments = ExperimentFollower(settings.experiments)
+        self._parts: tuple[Journaled, ...] = (
+            *(self._table, self._labels, self._admission, self._desk.waiting, self.experiments),
+        )
         self._journal = Journal()
         self._deferred = Deferred()
         self._clock_dirty = False
@@ -82,15 +85,7 @@ class UserStore:
     @property
     def nbytes(self) -> int:
         """Bytes of the columns of users and their landmarks, and of the remembered event ids."""
-        parts = (
-            self._table,
-            self._labels,
-            self._schedule,
-            self._admission,
-            self._desk.waiting,
-            self.experiments,
-        )
-        return sum(part.nbytes for part in parts)
+        return sum(part.nbytes for part in self._parts) + self._schedule.nbytes
 
     @property
     def remembered_ids(self) -> int:
@@ -172,15 +167,8 @@ class UserStore:
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows changed since the last call, encoded."""
-        parts = (
-            self._table,
-            self._labels,
-            self._admission,
-            self._desk.waiting,
-            self._quarantine,
-            self.experiments,
-        )
-        changed = [row for part in parts for row in part.dirty_rows()]
+        changed = [row for part in self._parts for row in part.dirty_rows()]
+        changed += self._quarantine.dirty_rows()
         if self._clock_dirty:
             self._clock_dirty = False
             state = {
@@ -205,35 +193,23 @@ class UserStore:
         CorruptStateError
             When a row cannot be loaded; the message names its key.
         """
-        users: list[tuple[bytes, bytes | None]] = []
-        labels: list[tuple[bytes, bytes | None]] = []
-        ids: list[tuple[bytes, bytes | None]] = []
-        decisions: list[tuple[bytes, bytes | None]] = []
-        trials: list[tuple[bytes, bytes | None]] = []
+        kinds = (b"", LABEL_ROWS, ADMISSION_ROWS, DECISION_ROWS, EXPERIMENT_ROWS)
+        found: dict[bytes, list[Row]] = {kind: [] for kind in kinds}
         for row in self._journal.open(rows):
             key = row[0]
             if key[:1] != b"\0" or key.startswith(SCHEMA_ROWS):
-                users.append(row)
-            elif key.startswith(LABEL_ROWS):
-                labels.append(row)
-            elif key.startswith(ADMISSION_ROWS):
-                ids.append(row)
+                found[b""].append(row)
+            elif key.startswith(kinds[1:]):
+                found[next(kind for kind in kinds[1:] if key.startswith(kind))].append(row)
             elif key == QUARANTINE_ROW:
                 with blame(key), snapshots.reading("quarantine"):
                     self._quarantine.restore(row[1])
-            elif key.startswith(DECISION_ROWS):
-                decisions.append(row)
-            elif key.startswith(EXPERIMENT_ROWS):
-                trials.append(row)
             elif key == CLOCK_ROW and row[1] is not None:
                 self._restore_clock(row[1])
             else:
                 raise CorruptStateError(f"row {key!r} is of no kind that this release knows", key)
-        self._table.restore(users)
-        self._labels.restore(labels)
-        self._admission.restore(ids)
-        self._desk.waiting.restore(decisions)
-        self.experiments.restore(trials)
+        for part, kind in zip(self._parts, kinds, strict=True):
+            part.restore(found[kind])
 
     def restored(self) -> None:
         """Finish loading."""
@@ -268,7 +244,8 @@ class UserStore:
         found.accepted.append(accepted)
         found.duplicates.append(admitted.duplicates + start)
         found.rejects += [(index + start, reject) for index, reject in admitted.rejects]
-        for piece in np.split(accepted, np.flatnonzero(events.kind[accepted] == ERASED)):
+        erasures = np.flatnonzero(events.kind[accepted] == ERASED)
+        for piece in np.split(accepted, erasures) if erasures.size else (accepted,):
             erased = piece.size > 0 and events.kind[piece[0]] == ERASED
             if erased:
                 self._settle(found)
