@@ -14,6 +14,8 @@ from online_models.items.source import NeighbourSource
 
 _OWN_SHARE: Final = 4.0
 _FAR_SHARE: Final = 0.3
+_SUPPORT_SHARE: Final = 1.0
+"""What several touches speak for counts more: the items of a basket have no order."""
 _MANY: Final = 2**15
 """Numbers below it fit into 16 bits, which are sorted by counting."""
 
@@ -74,6 +76,7 @@ def gather(
 def _promise(pool: Pool, popularity: Floats, width: int, histories: Histories) -> Floats32:
     """Return (c,) a simple score: pair weights, then what was touched before, then what is popular."""
     promise = np.log1p(100.0 * pool.score) + _FAR_SHARE * np.log1p(100.0 * pool.two_steps)
+    promise += _SUPPORT_SHARE * np.log1p(np.bincount(pool.entry_of, minlength=promise.size))
     promise += 1e-4 * popularity
     if width:
         promise += np.bincount(pool.touch_of, 3.0 / (pool.touch % width + 1), promise.size)
