@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,8 +11,6 @@ from streams.settings import load
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-_VERDICTS: Final = {"better": "better", "worse": "worse", "open": "no difference shown"}
 
 
 def command(
@@ -28,7 +26,8 @@ def command(
     """Show what has come of experiments with lists (setting experiments).
 
     Rates are means over users, each followed for experiment_window after the first list. The interval of a
-    difference holds whenever one looks: an experiment may end as soon as there is a verdict. For example:
+    difference holds whenever one looks: an experiment may end as soon as its verdict is better or worse. Open
+    means that no difference has been shown. For example:
 
       keepstream experiments
 
@@ -57,11 +56,11 @@ def show(found: Mapping[str, Any], console: "Console") -> None:
     from streams.cli.tail_lines import clock
 
     for one in found["experiments"]:
-        table = Table(box=None, padding=(0, 2), header_style="dim")
+        table = Table(box=None, padding=(0, 1), header_style="dim")
         for name in ("variant", "measure"):
             table.add_column(name)
         for name in ("users", "rate", "difference", f"{1 - found['alpha']:.0%} at any time"):
-            table.add_column(name, justify="right")
+            table.add_column(name, justify="right", no_wrap=True)
         table.add_column("verdict")
         for variant in one["variants"]:
             for place, (name, measure) in enumerate(variant["measures"].items()):
@@ -81,5 +80,4 @@ def _cells(variant: Mapping[str, Any], measure: Mapping[str, Any]) -> list[str]:
     if measure["difference"] is None:
         return [f"{measure['users']:,}", rate, "", "", "-"]
     interval = f"{measure['difference_low']:+.2%} to {measure['difference_high']:+.2%}"
-    verdict = _VERDICTS[measure["verdict"]]
-    return [f"{measure['users']:,}", rate, f"{measure['difference']:+.2%}", interval, verdict]
+    return [f"{measure['users']:,}", rate, f"{measure['difference']:+.2%}", interval, measure["verdict"]]

@@ -37,7 +37,7 @@ def test_every_variant_has_a_rate_and_all_but_the_control_an_interval():
     assert ["control", "hit_rate", "300", "0.00%", "control"] in lines
     (better,) = [line for line in lines if line[:2] == ["mmr", "hit_rate"]]
     assert (better[2:5], better[-1]) == (["300", "100.00%", "+100.00%"], "better")
-    (same,) = [line for line in lines if line[:1] == ["purchased"] and line[-1] == "shown"]
+    (same,) = [line for line in lines if line[:1] == ["purchased"] and line[-1] == "open"]
     assert same[3] == "+0.00%"
     assert "windows from 1970-01-01 00:00:00 to 1970-01-02 00:00:00 UTC" in text
 
