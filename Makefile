@@ -4,7 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help demo test chaos check lint types format setup audit clean
+PEERS := .cache/peers
+
+.PHONY: help demo test chaos bench guard check lint types format setup audit clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -24,6 +26,19 @@ test: setup  ## run every test (Apache Kafka tests skip where Java or Maven is m
 
 chaos: setup  ## kill, freeze and cut off workers and brokers, and compare; ARGS="--faults 30 --seed 7" for a short run
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+bench: setup $(PEERS)/.ready  ## measure beside other systems and write docs/performance.md; ARGS="--broker HOST:PORT"
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks $(ARGS)
+
+# Without constraints.txt: quixstreams wants an older Kafka client than the one that Keepstream is tested with.
+$(PEERS)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[benchmarks]'
+	$(PEERS)/bin/keepstream dataset complete-journey --out $(PEERS)/journey.jsonl.gz
+	touch $@
+
+guard: setup  ## count instructions by stage (Valgrind); ARGS=--record writes a new baseline
+	$(BIN)/python -m benchmarks.guard $(ARGS)
 
 lint: setup  ## ruff
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

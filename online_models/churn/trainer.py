@@ -19,6 +19,8 @@ from online_models.churn.scorer import ChurnScorer
 from online_models.churn.settings import DAY_MS, BgNbdSettings
 from online_models.churn.window import RecentOutcomes
 from online_models.errors import CorruptStateError, InvalidParameterError, blame
+from online_models.experiments.book import STATE_ROW as EXPERIMENTS_ROW
+from online_models.experiments.book import ExperimentBook
 from online_models.journal import Journal
 from online_models.winback.learner import STATE_ROW as WINBACK_ROW
 from online_models.winback.learner import WinbackLearner
@@ -137,6 +139,8 @@ class TrainerStore:
         Number of the last published model, 0 before the first.
     winback
         What is learned of the win-back actions.
+    experiments
+        What came of the experiments with lists.
     """
 
     def __init__(self, settings: TrainerSettings) -> None:
@@ -157,6 +161,7 @@ class TrainerStore:
             settings.horizon_ms, 2 * step_ms, settings.window, self._parts[EXAMPLE_KINDS[CHURN]]
         )
         self.winback = WinbackLearner()
+        self.experiments = ExperimentBook()
         self._saved: dict[str, tuple[int, int]] = {}
         self._journal = Journal()
         self._dirty = False
@@ -247,7 +252,7 @@ class TrainerStore:
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows changed since the last call, encoded."""
-        rows: list[tuple[bytes, bytes | None]] = self.winback.dirty_rows()
+        rows: list[tuple[bytes, bytes | None]] = self.winback.dirty_rows() + self.experiments.dirty_rows()
         if not self._dirty:
             return self._journal.seal(rows)
         self._dirty = False
@@ -286,6 +291,8 @@ class TrainerStore:
                     self._restore_state(snapshots.unpack("trainer", _VERSION, value))
                 elif key == WINBACK_ROW and value is not None:
                     self.winback.restore(value)
+                elif key == EXPERIMENTS_ROW and value is not None:
+                    self.experiments = ExperimentBook.restore(value)
                 else:
                     raise CorruptStateError("of no kind that this release knows")
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from online_models.churn.labels import ExampleBatch
 from online_models.churn.trainer import TrainerSettings, TrainerStore
+from online_models.experiments.outcomes import ExperimentOutcomes
 from online_models.winback.outcomes import OutcomeBatch
-from streams.agents import documents, interventions
+from streams.agents import documents, experiments, interventions
 from streams.agents.internal import unpack_all
 from streams.agents.publishing import published
 from streams.agents.report import Report
@@ -46,7 +47,8 @@ class TrainerHandler:
     def apply(self, records: Sequence[Record]) -> Sequence[Output]:
         """Learn label by label, and publish snapshots that are due."""
         outcomes = [record for record in records if OutcomeBatch.packed(record.value or b"")]
-        labels = [record for record in records if not OutcomeBatch.packed(record.value or b"")]
+        trials = [record for record in records if ExperimentOutcomes.packed(record.value or b"")]
+        labels = [record for record in records if record not in outcomes and record not in trials]
         examples = ExampleBatch.concat(unpack_all(labels, ExampleBatch.unpack))
         effects = self.store.apply(examples)
         for drift in effects.drifts:
@@ -68,6 +70,7 @@ class TrainerHandler:
                 for row in self._snapshot(documents.model_snapshot(scorer, latest_ms), ready=scorer.ready)
             ),
             *self._win_back(unpack_all(outcomes, OutcomeBatch.unpack)),
+            *self._experiments(unpack_all(trials, ExperimentOutcomes.unpack)),
         ]
 
     def _tell(self, card: Mapping[str, float]) -> None:
@@ -90,6 +93,17 @@ class TrainerHandler:
             for policy in policies[-1:]
             for row in self._snapshot(interventions.winback_snapshot(policy, latest_ms), ready=True)
         ]
+
+    def _experiments(self, batches: Sequence[ExperimentOutcomes]) -> list[Output]:
+        """Add up what came of experiments, and publish the book where that is due."""
+        due, latest_ms = False, 0
+        for batch in batches:
+            due |= self.store.experiments.apply(batch)
+            latest_ms = max(latest_ms, int(batch.ended_ms.max(initial=0)))
+        if not due:
+            return []
+        book = self.store.experiments
+        return published(experiments.snapshot(book, latest_ms), self._models, self._report)
 
     def _snapshot(self, snapshot: ModelSnapshot, *, ready: bool) -> list[Output]:
         """Return a model for its topic, and say so."""

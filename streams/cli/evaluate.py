@@ -62,6 +62,12 @@ def recommendations(
     baskets: Annotated[
         bool, typer.Option("--baskets", help="Half of each event's items is given, any of the rest is a hit.")
     ] = False,
+    lists: Annotated[
+        bool, typer.Option("--lists", help="Judge the lists that would be shown besides: policy, catalogue.")
+    ] = False,
+    catalog: Annotated[
+        str | None, typer.Option(metavar="FILE", help="With --lists: the shop's items, all known at once.")
+    ] = None,
     min_history: Annotated[int, typer.Option(min=0, help="Earlier touches in the session of a case.")] = 1,
     k: Annotated[int, typer.Option("-k", min=1, max=200, help="Length of the lists.")] = 20,
     layout: Layout = None,
@@ -93,10 +99,18 @@ def recommendations(
         min_history=min_history,
         freeze=freeze,
         baskets=baskets,
+        lists=lists,
         session_gap_ms=milliseconds(loaded.events.session_gap),
     )
     started = time.monotonic()
-    trial = RecommendationTrial(_pipeline(loaded), trial_settings)
+    pipeline = _pipeline(loaded)
+    if catalog is not None:
+        if not lists:
+            raise SettingsError("--catalog needs --lists: the ranking itself knows no catalogue")
+        from streams.cli.evaluate_input import read_catalogue
+
+        read_catalogue(catalog, pipeline.shop)
+    trial = RecommendationTrial(pipeline, trial_settings)
     for part in learned.batches("learn and judge" if tested is None else "learn"):
         before, after = _cut(part, start_ms)
         trial.learn(before)

@@ -7,10 +7,14 @@ from itertools import chain, islice
 import numpy as np
 
 from online_models.events import EventBatch, Int64s
+from online_models.items.shop import Shop
+from streams.agents.shop import item_of
 from streams.decode import Decoder
 from streams.engine.handler import Record
 from streams.errors import SourceError
+from streams.sources.catalogue_file import BadItem, catalogue_items
 from streams.sources.feed import Tally
+from streams.sources.files import InputFile
 from streams.sources.mapping import FieldMapping
 from streams.sources.ordering import in_time_order
 from streams.sources.progress import Progress
@@ -163,3 +167,21 @@ def moment(text: str, events: TimedEvents, option: str = "--test-from") -> int:
 
 def _span(start: int, stop: int) -> Int64s:
     return np.arange(start, stop)
+
+
+def read_catalogue(file: str, shop: Shop) -> None:
+    """Let a shop know the items of a file.
+
+    Raises
+    ------
+    SourceError
+        If a row is bad.
+    """
+    source = InputFile(file)
+    try:
+        for one in catalogue_items(source):
+            if isinstance(one, BadItem):
+                raise SourceError(f"{source.name}: line {one.line}: {one.reason}")
+            shop.catalogue.upsert([item_of(one)])
+    finally:
+        source.close()

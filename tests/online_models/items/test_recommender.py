@@ -203,14 +203,9 @@ class TestPolicy:
         row_of("seen", category="toys", partners=[("toy-0", 5.0, 1.0, 0.5)]),
     )
 
-    def listed(self, history, now_ms=NOW, *, k=10, withdrawn=(), **policy):
+    def listed(self, history, now_ms=NOW, *, k=10, **policy):
         recommender = Recommender(policy=PolicySettings(**policy))
-        hashes = np.array([item_hash(item) for item in withdrawn], np.uint64)
-        return recommender.recommend(history, self.SHOP, now_ms, k, withdrawn=hashes).items[0]
-
-    def test_withdrawn_items_are_left_out(self):
-        assert "toy-0" in self.listed(session("seen"))
-        assert "toy-0" not in self.listed(session("seen"), withdrawn=["toy-0", "never seen"])
+        return recommender.recommend(history, self.SHOP, now_ms, k).items[0]
 
     def test_items_bought_lately_are_left_out_until_the_window_has_passed(self):
         history = session("seen")
@@ -303,6 +298,9 @@ class TestBaseRanker:
         (PolicySettings, "repurchase_window_ms", -1),
         (PolicySettings, "category_share", 0.0),
         (PolicySettings, "depth", 0),
+        (PolicySettings, "diversity", 1.0),
+        (PolicySettings, "popularity_damping", 1.5),
+        (PolicySettings, "cold_share", 0.6),
     ],
 )
 def test_settings_name_the_parameter_and_its_value(make, name, value):

@@ -1,0 +1,1 @@
+"""Tests of the benchmarks: what they compare is the same, and the guard notices."""
