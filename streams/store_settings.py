@@ -98,6 +98,7 @@ def trainer_settings(settings: Settings) -> TrainerSettings:
         daily_budget=int(settings.alerts.alert_budget),
         horizon_ms=horizon_ms,
         hazard_step_ms=min(milliseconds(settings.churn.hazard_step), horizon_ms),
+        landmark_interval_ms=milliseconds(settings.churn.landmark_interval),
     )
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from online_models.churn.labels import ExampleBatch
 from online_models.churn.trainer import TrainerSettings, TrainerStore
@@ -40,8 +40,9 @@ class TrainerHandler:
         self.store.restore(rows)
 
     def restored(self) -> None:
-        """Finish loading."""
+        """Finish loading, and tell what the models were worth."""
         self.store.restored()
+        self._tell(self.store.card())
 
     def apply(self, records: Sequence[Record]) -> Sequence[Output]:
         """Learn label by label, and publish snapshots that are due."""
@@ -57,10 +58,9 @@ class TrainerHandler:
                 extra={"model": drift.kind, "labels": drift.learned, "log_loss": drift.log_loss},
             )
             self._report.drift(drift.kind)
-        for name, value in self.store.card().items():
-            model, _, metric = name.partition("_")
-            if not math.isnan(value):
-                self._report.model_quality(model, metric, value)
+        # A card sorts thousands of outcomes: it is made where a model is published, not for every batch.
+        for scorer in effects.scorers[-1:]:
+            self._tell(scorer.card)
         # The topic is compacted and readers want the newest only.
         latest_ms = int(examples.matured_ms.max(initial=0))
         return [
@@ -72,6 +72,13 @@ class TrainerHandler:
             *self._win_back(unpack_all(outcomes, OutcomeBatch.unpack)),
             *self._experiments(unpack_all(trials, ExperimentOutcomes.unpack)),
         ]
+
+    def _tell(self, card: Mapping[str, float]) -> None:
+        """Report the measures of the models."""
+        for name, value in card.items():
+            model, _, metric = name.partition("_")
+            if not math.isnan(value):
+                self._report.model_quality(model, metric, value)
 
     def _win_back(self, batches: Sequence[OutcomeBatch]) -> list[Output]:
         """Learn what came of decisions, and publish the bandit where that is due."""

@@ -131,7 +131,7 @@ class TimedEvents:
         return chain(first, records)
 
 
-def moment(text: str, events: TimedEvents) -> int:
+def moment(text: str, events: TimedEvents, option: str = "--test-from") -> int:
     """Return a time given as RFC 3339, or as a share such as 50% of the span of the events.
 
     Parameters
@@ -140,6 +140,8 @@ def moment(text: str, events: TimedEvents) -> int:
         What the user wrote.
     events
         Those whose span a share refers to.
+    option
+        Where the user wrote it.
 
     Returns
     -------
@@ -160,7 +162,7 @@ def moment(text: str, events: TimedEvents) -> int:
             return round(events.first_ms + share * (events.last_ms - events.first_ms))
     elif (time := epoch_ms(text)) is not None:
         return time
-    raise SourceError(f"--test-from {text!r} is neither a time (RFC 3339) nor a share such as 50%")
+    raise SourceError(f"{option} {text!r} is neither a time (RFC 3339) nor a share such as 50%")
 
 
 def _span(start: int, stop: int) -> Int64s:
