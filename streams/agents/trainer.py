@@ -48,7 +48,8 @@ class TrainerHandler:
         """Learn label by label, and publish snapshots that are due."""
         outcomes = [record for record in records if OutcomeBatch.packed(record.value or b"")]
         trials = [record for record in records if ExperimentOutcomes.packed(record.value or b"")]
-        labels = [record for record in records if record not in outcomes and record not in trials]
+        others = {record.offset for record in (*outcomes, *trials)}
+        labels = [record for record in records if record.offset not in others]
         examples = ExampleBatch.concat(unpack_all(labels, ExampleBatch.unpack))
         effects = self.store.apply(examples)
         for drift in effects.drifts:
