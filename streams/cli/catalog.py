@@ -11,11 +11,10 @@ import typer
 
 from online_models.errors import KeepstreamError
 from streams.cli.options import BootstrapServers, Config, Json, TopicPrefix
-from streams.settings import load as load_settings
+from streams.cli.reach import reach
 
 if TYPE_CHECKING:
     from streams.schemas import CatalogItem
-    from streams.settings import Settings
     from streams.sources.catalogue_file import BadItem
 
 _SHOWN = 5
@@ -81,7 +80,7 @@ def load_(
     if not good or (bad and not skip_bad):
         _tell(good, bad, as_json=json_)
         raise typer.Exit(1)
-    settings = _reach(config, bootstrap_servers, topic_prefix)
+    settings = reach(config, bootstrap_servers, topic_prefix)
     topic = topics.CATALOGUE.full_name(settings)
     gone = []
     if replace:
@@ -112,7 +111,7 @@ def list_(
     from streams.agents.shop import catalogue_item
     from streams.cli.tail_lines import printable
 
-    settings = _reach(config, bootstrap_servers, topic_prefix)
+    settings = reach(config, bootstrap_servers, topic_prefix)
     refused = 0
     for key, value in compacted.rows_of(settings, topics.CATALOGUE.full_name(settings)).items():
         try:
@@ -150,7 +149,7 @@ def remove(
     """
     from streams import compacted, topics
 
-    settings = _reach(config, bootstrap_servers, topic_prefix)
+    settings = reach(config, bootstrap_servers, topic_prefix)
     topic = topics.CATALOGUE.full_name(settings)
     count = compacted.write(settings, topic, [(name.encode(), None) for name in item_id])
     print(f"{count} withdrawn from {topic}")
@@ -202,13 +201,3 @@ def _tell(
     stock = sum(not item.available for item in good)
     where = f" to {topic}, {withdrawn:,} withdrawn" if topic else ""
     print(f"{len(good):,} items{where}, {stock:,} out of stock, {len(bad):,} bad rows")
-
-
-def _reach(config: Config, bootstrap_servers: BootstrapServers, topic_prefix: TopicPrefix) -> "Settings":
-    from streams import clients
-
-    settings = clients.require(
-        load_settings(config, bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
-    )
-    clients.wait_for_broker(settings.broker, say=lambda text: typer.echo(text, err=True))
-    return settings
