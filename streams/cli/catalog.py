@@ -1,15 +1,13 @@
 """`keepstream catalog`: check, load and look at what the shop says of its items."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
-from online_models.errors import KeepstreamError
 from streams.cli.options import BootstrapServers, Config, Json, TopicPrefix
 from streams.cli.reach import reach
 
@@ -38,8 +36,7 @@ def validate(file: File, *, json_: Json = False) -> None:
 
       keepstream catalog validate items.csv
     """
-    with _items(file) as items:
-        good, bad = _split(items)
+    good, bad = _read(file)
     _tell(good, bad, as_json=json_)
     if bad or not good:
         raise typer.Exit(1)
@@ -72,8 +69,7 @@ def load_(
     """
     from streams import compacted, topics
 
-    with _items(file) as items:
-        good, bad = _split(items)
+    good, bad = _read(file)
     if rejects is not None:
         lines = (msgspec.json.encode(one._asdict()) + b"\n" for one in bad)
         rejects.write_bytes(b"".join(lines))
@@ -109,19 +105,12 @@ def list_(
     """
     from streams import compacted, topics
     from streams.agents.shop import catalogue_item
+    from streams.cli.refused import accepted_rows
     from streams.cli.tail_lines import printable
 
     settings = reach(config, bootstrap_servers, topic_prefix)
-    refused = 0
-    for key, value in compacted.rows_of(settings, topics.CATALOGUE.full_name(settings)).items():
-        try:
-            item = catalogue_item(key, value)
-        except KeepstreamError as error:
-            refused += 1
-            typer.echo(
-                f"refused: {printable(key.decode(errors='replace'))}: {printable(str(error))}", err=True
-            )
-            continue
+    rows = compacted.rows_of(settings, topics.CATALOGUE.full_name(settings))
+    for value, item in accepted_rows(rows, catalogue_item):
         if json_:
             print(json.dumps({"available": True} | json.loads(value), ensure_ascii=False))
         else:
@@ -129,8 +118,6 @@ def list_(
             stock = "" if item.available else "  out of stock"
             words = f"{item.item_id:24}  {item.category:24}  {item.brand:20}"
             print(f"{printable(words)}{price}{stock}")
-    if refused:
-        raise typer.Exit(1)
 
 
 @app.command()
@@ -155,29 +142,20 @@ def remove(
     print(f"{count} withdrawn from {topic}")
 
 
-@contextmanager
-def _items(file: str) -> Iterator[Iterator["CatalogItem | BadItem"]]:
+def _read(file: str) -> tuple[list["CatalogItem"], list["BadItem"]]:
+    """Return the good and the bad rows of a file, each item once: the last row of an id counts."""
+    from streams.schemas import CatalogItem
     from streams.sources.catalogue_file import catalogue_items
     from streams.sources.files import InputFile
 
-    source = InputFile(file)
-    try:
-        yield catalogue_items(source)
-    finally:
-        source.close()
-
-
-def _split(items: Iterator["CatalogItem | BadItem"]) -> tuple[list["CatalogItem"], list["BadItem"]]:
-    """Return the good and the bad, each item once: the last row of an id counts."""
-    from streams.schemas import CatalogItem
-
     good: dict[str, CatalogItem] = {}
     bad: list[BadItem] = []
-    for one in items:
-        if isinstance(one, CatalogItem):
-            good[one.item_id] = one
-        else:
-            bad.append(one)
+    with closing(InputFile(file)) as source:
+        for one in catalogue_items(source):
+            if isinstance(one, CatalogItem):
+                good[one.item_id] = one
+            else:
+                bad.append(one)
     return list(good.values()), bad
 
 

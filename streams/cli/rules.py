@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 import msgspec
 import typer
 
-from online_models.errors import KeepstreamError
 from streams.cli.options import BootstrapServers, Config, Json, TopicPrefix
 from streams.cli.reach import reach
 from streams.errors import SourceError
@@ -35,19 +34,12 @@ def list_(
     """
     from streams import compacted, topics
     from streams.agents.shop import list_rule
+    from streams.cli.refused import accepted_rows
     from streams.cli.tail_lines import clock, printable
 
     settings = reach(config, bootstrap_servers, topic_prefix)
-    refused = 0
-    for key, value in sorted(compacted.rows_of(settings, topics.RULES.full_name(settings)).items()):
-        try:
-            rule = list_rule(key, value)
-        except KeepstreamError as error:
-            refused += 1
-            typer.echo(
-                f"refused: {printable(key.decode(errors='replace'))}: {printable(str(error))}", err=True
-            )
-            continue
+    rows = compacted.rows_of(settings, topics.RULES.full_name(settings))
+    for value, rule in accepted_rows(dict(sorted(rows.items())), list_rule):
         if json_:
             print(json.dumps(json.loads(value), ensure_ascii=False))
             continue
@@ -56,8 +48,6 @@ def list_(
         begin = f" from {clock(rule.from_ms)}" if rule.from_ms else ""
         end = f" until {clock(rule.until_ms)}" if rule.until_ms else ""
         print(printable(f"{rule.rule_id:20}  {rule.action} {kind} {name}{how}{begin}{end}"))
-    if refused:
-        raise typer.Exit(1)
 
 
 @app.command()
