@@ -210,6 +210,7 @@ def _remember(  # noqa: PLR0917  # columns
     own = OwnItems(rows["own"].copy(), rows["own_count"].copy(), rows["own_s"].copy())
     known = remember(own, user, events.item_hash[item], events.time[event], wanted)
     rows["own"], rows["own_count"], rows["own_s"] = own
+    within = item - events.item_start[event]
     number = np.empty(item.size, np.int64)
     number[log] = np.arange(item.size)
     order = np.argsort(number[wanted])
@@ -222,6 +223,7 @@ def _remember(  # noqa: PLR0917  # columns
         bought=nothing,
         bought_ms=nothing.astype(np.int64),
         own=known,
+        in_event=np.minimum(within[wanted], trail.earlier.shape[1]),
     )
     found = TouchContexts(
         number[wanted], events.item_hash[item[wanted]], events.time[event[wanted]], histories

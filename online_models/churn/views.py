@@ -54,4 +54,5 @@ def histories_of(rows: Rows) -> Histories:
         bought=rows["bought"].copy(),
         bought_ms=rows["bought_ms"].copy(),
         own=OwnItems(rows["own"].copy(), rows["own_count"].copy(), rows["own_s"].copy()),
+        in_event=np.zeros(rows.size, np.int64),
     )

@@ -149,7 +149,7 @@ class TestContexts:
                 followed = made.follow(batch)
                 if followed.contexts is not None:
                     known = followed.contexts.histories
-                    columns = (followed.contexts.item, known.items, known.in_session, known.session_length)
+                    columns = (followed.contexts.item, known.items, known.in_session, known.in_event)
                     found += zip(*(column.tolist() for column in (*columns, *known.own)), strict=True)
             told.append(found)
         assert told[0] == told[1] == told[2]
@@ -174,6 +174,7 @@ class TestContexts:
         )
         assert [followed.context_at(*touch) for touch in ((0, 0), (0, 1), (1, 0))] == [0, 1, 2]
         assert followed.contexts.histories.items[1, 0] == hash_id("x1")
+        assert followed.contexts.histories.in_event.tolist() == [0, 1, 0]
         assert list(followed.contexts_of(1, 2)) == [2]
 
 
