@@ -15,9 +15,8 @@ from online_models.items.source import NeighbourSource, present_heat
 _OWN_SHARE: Final = 4.0
 _FAR_SHARE: Final = 0.3
 _SUPPORT_SHARE: Final = 1.0
+_BASKET_SHARE: Final = 1.0
 """What several touches speak for counts more: the items of a basket have no order."""
-import os
-_BASKET_SHARE=float(os.environ.get('BS','1'))
 _MANY: Final = 2**15
 """Numbers below it fit into 16 bits, which are sorted by counting."""
 
@@ -88,7 +87,9 @@ def _free(pool: Pool, histories: Histories, source: NeighbourSource) -> Int64s:
     held = np.arange(width) < histories.in_event[:, None]
     rows = source.rows_of(np.where(held, histories.items[:, :width], 0))
     user, place = np.nonzero(rows >= 0)
-    return np.flatnonzero(~np.isin(pool.user * source.size + pool.row, user * source.size + rows[user, place]))
+    return np.flatnonzero(
+        ~np.isin(pool.user * source.size + pool.row, user * source.size + rows[user, place])
+    )
 
 
 def _promise(pool: Pool, popularity: Floats, width: int, histories: Histories) -> Floats32:

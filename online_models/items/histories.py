@@ -27,8 +27,8 @@ class Histories:
     own
         (n, k) what they touched in all sessions.
     in_event
-        (n,) how many of the leading entries belong to an event that goes on. It holds each item once, so these do
-        not come next. 0 between events.
+        (n,) how many of the leading entries belong to an event that goes on; 0 between events. It holds each
+        item once, so these do not come next.
     """
 
     items: UInt64s
@@ -100,7 +100,6 @@ class TouchContexts:
         if not parts:
             return None
         histories = [part.histories for _, part in parts]
-        own = [history.own for history in histories]
         return cls(
             np.concatenate([part.place + before for before, part in parts]),
             np.concatenate([part.item for _, part in parts]),
@@ -111,7 +110,7 @@ class TouchContexts:
                 np.concatenate([history.session_length for history in histories]),
                 np.concatenate([history.bought for history in histories]),
                 np.concatenate([history.bought_ms for history in histories]),
-                OwnItems(*(np.concatenate(columns) for columns in zip(*own, strict=True))),
+                OwnItems.concat([history.own for history in histories]),
                 np.concatenate([history.in_event for history in histories]),
             ),
         )
