@@ -213,6 +213,7 @@ def _remember(  # noqa: PLR0917  # columns
     taken = np.flatnonzero(lucky[places])
     wanted = places[taken]
     known = own.touch(user, events.item_hash[item], events.time[event], wanted)
+    within = item - events.item_start[event]
     number = np.empty(item.size, np.int64)
     number[log] = np.arange(item.size)
     order = np.argsort(number[wanted])
@@ -225,6 +226,7 @@ def _remember(  # noqa: PLR0917  # columns
         bought=nothing,
         bought_ms=nothing.astype(np.int64),
         own=known,
+        in_event=np.minimum(within[wanted], trail.earlier.shape[1]),
     )
     found = TouchContexts(
         number[wanted], events.item_hash[item[wanted]], events.time[event[wanted]], histories

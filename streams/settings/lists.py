@@ -13,7 +13,7 @@ class Recommendations(Section):
 
     list_length: int = setting(20, "Items of a list.", at_least=1, at_most=200)
     slots: int = setting(128, "Partners kept per item.", at_least=4, at_most=1024)
-    half_life: timedelta = period("10d", "Time in which an item pair loses half its weight.", at_least="1h")
+    half_life: timedelta = period("90d", "Time in which an item pair loses half its weight.", at_least="1h")
     pair_distance: int = setting(
         10, "Farthest two touches of a session that make a pair.", at_least=1, at_most=64
     )
