@@ -46,5 +46,15 @@ def after_purchase(rows: Rows, now_ms: int, settings: UserSettings) -> Rows:
         quantity=np.zeros(0),
     )
     everyone, muted = np.arange(count), np.zeros(count, np.bool_)
-    apply_events(bought, everyone, purchases, everyone, settings, now_ms + 1, TouchSampler(0), muted)
+    apply_events(
+        bought,
+        everyone,
+        purchases,
+        everyone,
+        settings,
+        now_ms + 1,
+        TouchSampler(0),
+        muted,
+        np.zeros(0, np.int64),
+    )
     return bought
