@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 from online_models.evaluation.live_lists import LiveLists
-from online_models.items.rank_trainer import RankTrainerSettings
 from online_models.items.recommender import Recommender
 from streams import clients, topics
 from streams.agents.broadcast import Broadcast
@@ -27,6 +26,7 @@ from streams.settings import Settings, milliseconds
 from streams.store_settings import (
     cooccurrence_settings,
     policy_settings,
+    ranker_settings,
     shop_of,
     trainer_settings,
     user_settings,
@@ -230,7 +230,9 @@ class Worker:
         )
 
     def _ranker(self, partition: int) -> RankerHandler:  # noqa: ARG002  # there is only one
-        return RankerHandler(RankTrainerSettings(), topics.MODELS.full_name(self.settings), self.metrics)
+        return RankerHandler(
+            ranker_settings(self.settings), topics.MODELS.full_name(self.settings), self.metrics
+        )
 
     @property
     def _partitions(self) -> int:

@@ -77,6 +77,8 @@ class TouchContexts:
         (m,) hash of the touched item.
     time_ms
         (m,) event time, epoch milliseconds.
+    shown_at
+        (m,) the item's place, from 1, in the list that was shown to its user before; 0 where it was in none.
     histories
         The m users just before; of purchases nothing is said.
     """
@@ -84,6 +86,7 @@ class TouchContexts:
     place: Int64s
     item: UInt64s
     time_ms: Int64s
+    shown_at: Int64s
     histories: Histories
 
     def __len__(self) -> int:
@@ -92,7 +95,13 @@ class TouchContexts:
 
     def take(self, rows: Int64s | slice) -> Self:
         """Return the given touches."""
-        return type(self)(self.place[rows], self.item[rows], self.time_ms[rows], self.histories.take(rows))
+        return type(self)(
+            self.place[rows],
+            self.item[rows],
+            self.time_ms[rows],
+            self.shown_at[rows],
+            self.histories.take(rows),
+        )
 
     @classmethod
     def concat(cls, parts: Sequence[tuple[int, Self]]) -> "TouchContexts | None":
@@ -104,6 +113,7 @@ class TouchContexts:
             np.concatenate([part.place + before for before, part in parts]),
             np.concatenate([part.item for _, part in parts]),
             np.concatenate([part.time_ms for _, part in parts]),
+            np.concatenate([part.shown_at for _, part in parts]),
             Histories(
                 np.concatenate([history.items for history in histories]),
                 np.concatenate([history.in_session for history in histories]),

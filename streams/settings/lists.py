@@ -29,6 +29,13 @@ class Recommendations(Section):
         "Touches a second, over all partitions, that the ranker learns from: a uniform sample.",
         at_least=0.0,
     )
+    shown_lift: float = setting(
+        1.0,
+        "How many times as often, on top, an item is touched because it stands first in a list that was "
+        "shown: the ranker corrects for it. 0 learns from all touches alike.",
+        at_least=0.0,
+        at_most=100.0,
+    )
     repurchase_window: timedelta = period(
         "30d", "Bought items stay out of lists for it; 0 where people buy the same again.", at_least="0"
     )
