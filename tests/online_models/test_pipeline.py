@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 
 from online_models.churn.labels import ExampleBatch
-from online_models.churn.settings import DAY_MS, HOUR_MS
+from online_models.churn.settings import DAY_MS, HOUR_MS, UserSettings
 from online_models.churn.trainer import TrainerSettings
 from online_models.evaluation.cases import SessionFollower
 from online_models.events import hash_id
@@ -149,8 +149,9 @@ class TestContexts:
                 followed = made.follow(batch)
                 if followed.contexts is not None:
                     known = followed.contexts.histories
+                    own = known.own.widened(UserSettings().own_items)
                     columns = (followed.contexts.item, known.items, known.in_session, known.session_length)
-                    found += zip(*(column.tolist() for column in (*columns, *known.own)), strict=True)
+                    found += zip(*(column.tolist() for column in (*columns, *own)), strict=True)
             told.append(found)
         assert told[0] == told[1] == told[2]
 
