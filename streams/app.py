@@ -158,6 +158,7 @@ class Worker:
             datadir=engine.data_dir / "faust",
             session_timeout_s=engine.session_timeout.total_seconds(),
             rebalance_timeout_s=engine.rebalance_timeout.total_seconds(),
+            broker_wait_s=broker.broker_wait.total_seconds(),
             batch_records=engine.fetch_max_records,
             broker_credentials=clients.faust_credentials(broker),
         )

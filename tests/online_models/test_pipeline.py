@@ -149,8 +149,9 @@ class TestContexts:
                 followed = made.follow(batch)
                 if followed.contexts is not None:
                     known = followed.contexts.histories
-                    columns = (followed.contexts.item, known.items, known.in_session, known.in_event)
                     own = known.own.widened(SMALL.own_items)
+                    columns = (followed.contexts.item, known.items, known.in_session, known.session_length)
+                    columns += (known.in_event,)
                     found += zip(*(column.tolist() for column in (*columns, *own)), strict=True)
             told.append(found)
         assert told[0] == told[1] == told[2]
