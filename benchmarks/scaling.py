@@ -4,6 +4,7 @@ import argparse
 import gc
 import logging
 import sys
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,15 +14,22 @@ from typing import Any
 import psutil
 
 from benchmarks import brokers, restore, results
+from benchmarks.one_process import OneProcess
 from benchmarks.throughput import measure_keepstream, per_core
-from benchmarks.workload import Workload
+from benchmarks.workload import Workload, event_ms
+from online_models.churn.labels import ExampleBatch
 from online_models.churn.profile import UserStore
 from online_models.churn.settings import UserSettings
+from online_models.churn.trainer import TrainerStore
 from online_models.items.cooccurrence import CooccurrenceStore
 from online_models.items.neighbours import NeighbourTable
 from online_models.items.settings import CooccurrenceSettings
+from online_models.winback.outcomes import OutcomeBatch
+from streams import topics
 from streams.decode import Decoder
 from streams.engine.handler import Record
+from streams.settings import load
+from streams.store_settings import trainer_settings
 
 _BASE = Workload(events=30_000, users=2_000, items=2_000, history=12_000)
 _TEN = 10
@@ -41,7 +49,7 @@ def grown() -> Workload:
     )
 
 
-def cost(bootstrap: str) -> dict[str, Any]:
+def cost(bootstrap: str, parts: int) -> dict[str, Any]:
     """Return CPU microseconds an event of a small shop, and of shops in which one thing is larger."""
     cases: dict[str, tuple[Workload, dict[str, Any]]] = {
         "base": (_BASE, {}),
@@ -53,7 +61,8 @@ def cost(bootstrap: str) -> dict[str, Any]:
     }
     found = {}
     for name, (shop, options) in cases.items():
-        one = measure_keepstream(bootstrap, shop.records(), shop.history, results.scratch(), **options)
+        smaller = shop.part(parts)
+        one = measure_keepstream(bootstrap, smaller.records(), smaller.history, results.scratch(), **options)
         found[name] = {
             "cost": 1e6 / per_core(one),
             "rate": one["events"] / one["seconds"],
@@ -82,7 +91,29 @@ def memory() -> dict[str, float]:
     items, table = CooccurrenceStore(CooccurrenceSettings()), NeighbourTable(CooccurrenceSettings())
     found["item"] = _grown_by(lambda: items.apply_all(pairs)) / len(items)
     found["item, broadcast"] = _grown_by(lambda: table.upsert(items.publish())) / len(items)
+    found["label"] = label_cost()
     return found
+
+
+def label_cost() -> float:
+    """Return microseconds of CPU that the trainer needs for a label, all its models together."""
+    settings = load(environ={})
+    shop = OneProcess(settings)
+    log = [
+        Record(number, event_ms(value) + 1, key, value)
+        for number, (key, value) in enumerate(Workload(events=1_000, history=4_000, users=400).records())
+    ]
+    topic = topics.EXAMPLES.full_name(settings)
+    mail = [
+        Record(number, 0, None, output.value)
+        for number, output in enumerate(o for o in shop.apply(log) if o.topic == topic)
+        if not OutcomeBatch.packed(output.value or b"")
+    ]
+    labels = ExampleBatch.concat([ExampleBatch.unpack(record.value or b"") for record in mail])
+    store = TrainerStore(trainer_settings(settings))
+    began = time.process_time()
+    store.apply(labels)
+    return 1e6 * (time.process_time() - began) / max(1, len(labels))
 
 
 def _one_each(shop: Workload) -> list[Record]:
@@ -118,6 +149,7 @@ def recovery(bootstrap: str) -> dict[str, float]:
 def main() -> None:
     """Print what was measured."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--parts", type=int, default=1, help="one n-th of the logs; default: %(default)s")
     parser.add_argument("--memory", action="store_true", help="measure memory only, in a process of its own")
     brokers.add_options(parser)
     options = parser.parse_args()
@@ -127,13 +159,13 @@ def main() -> None:
             kept.update(memory())
         for name, size in kept.items():
             if name != "machine":
-                print(f"{name:<28} {size:8,.0f} bytes resident")
+                print(f"{name:<28} {size:8,.0f} {'µs' if name == 'label' else 'bytes resident'}")
         return
     run([sys.executable, "-m", "benchmarks.scaling", "--memory"], check=True)
     with results.collected("scaling") as found, brokers.started(options) as bootstrap:
         found["recovery"] = recovery(bootstrap)
         print("recovery of {users:,} users: {seconds:.1f} s, {cpu:.1f} s of CPU".format(**found["recovery"]))
-        found["cost"] = cost(bootstrap)
+        found["cost"] = cost(bootstrap, options.parts)
 
 
 if __name__ == "__main__":

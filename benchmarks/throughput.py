@@ -30,6 +30,7 @@ PEERS = ROOT / ".cache" / "peers" / "bin" / "python"
 Records = list[tuple[bytes, bytes]]
 _START_S = 120
 _SLOW = 20
+BROADCAST = "broadcast: neighbours read"
 REPLAY = "Keepstream, replay"
 """Every touch teaches the ranker."""
 
@@ -181,6 +182,7 @@ def measure_keepstream(
         shop.send(records[:warm])
         shop.start(workers)
         shop.settle()
+        earlier = [worker.metrics() for worker in shop.workers]
         before, began = [worker.usage() for worker in shop.workers], time.monotonic()
         written = sum(shop.bytes_written().values())
         shop.send(records[warm:])
@@ -191,13 +193,16 @@ def measure_keepstream(
         count = len(records) - warm
         metrics, sizes = [worker.metrics() for worker in shop.workers], shop.bytes_written()
         source = sum(len(key) + len(value) for key, value in records[warm:])
+        spent = _spent(before, after, count)
         return {
             "events": count,
             "share": 1.0,
             "whole": True,
             "cpu": sum(now.cpu - then.cpu for now, then in zip(after, before, strict=True)),
             "seconds": seconds,
-            "stages": _spent(before, after, count),
+            "stages": spent,
+            "row_cost": _each(spent[BROADCAST] * count, metrics, "keepstream_broadcast_rows_total", earlier),
+            "event_bytes": source / count,
             "deviations": shop.deviations(Truth.of(records)),
             "bytes_per_event": (sum(sizes.values()) - written - source) / count,
             "bytes_by_topic": {name: size / len(records) for name, size in sizes.items()},
@@ -205,6 +210,18 @@ def measure_keepstream(
             "scores": sum(one.get("keepstream_churn_scores_total", 0.0) for one in metrics),
             "resident": max(worker.resident() for worker in shop.workers),
         }
+
+
+def _each(spent: float, now: list[dict[str, float]], metric: str, before: list[dict[str, float]]) -> float:
+    """Return what each of the things cost that a metric has counted meanwhile, whatever its labels."""
+    counted = sum(
+        sign * value
+        for sign, found in ((1, now), (-1, before))
+        for one in found
+        for name, value in one.items()
+        if name.startswith(metric)
+    )
+    return spent / max(1.0, counted)
 
 
 def _spent(before: list[Usage], after: list[Usage], events: int) -> dict[str, float]:
