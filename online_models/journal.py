@@ -6,7 +6,7 @@ that a damaged row is refused by its key instead of being loaded as other number
 
 from collections.abc import Iterable
 from itertools import compress
-from typing import Final
+from typing import Final, Protocol
 from zlib import crc32
 
 import numpy as np
@@ -23,6 +23,20 @@ _FORMAT_ROW: Final = FORMAT_ROWS + str(FORMAT).encode()
 _SEAL: Final = 4
 _INTACT: Final = 0x2144DF1C
 """What CRC-32 makes of any bytes that are followed by their own CRC-32, least byte first."""
+
+
+class Journaled(Protocol):
+    """A part of a store with rows of its own in the store's changelog."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its columns."""
+
+    def dirty_rows(self) -> list[Row]:
+        """Return the rows changed since the last call, encoded, and count them as clean."""
+
+    def restore(self, rows: list[Row]) -> None:
+        """Load rows as `dirty_rows` returns them, in log order."""
 
 
 class Journal:

@@ -18,7 +18,8 @@ from online_models.churn.scorer import ChurnScorer
 from online_models.churn.settings import UserSettings
 from online_models.churn.trainer import TrainerSettings, TrainerStore
 from online_models.clock import PartitionClock
-from online_models.events import EVENT_NAMES, TOUCH_KINDS, EventBatch, Int64s, UInt64s
+from online_models.events import EVENT_NAMES, TOUCH_KINDS, EventBatch, Int64s, UInt64s, hash_ids
+from online_models.items.compose import Lists
 from online_models.items.cooccurrence import CooccurrenceStore
 from online_models.items.direct import DirectNeighbours
 from online_models.items.evidence import CandidateSettings
@@ -28,8 +29,9 @@ from online_models.items.pairs import Floats32, PairBatch
 from online_models.items.policy import PolicySettings
 from online_models.items.rank_examples import RankExamples, examples_of, label
 from online_models.items.rank_trainer import RankTrainerSettings, RankTrainerStore
-from online_models.items.recommender import Lists, Recommender
+from online_models.items.recommender import Recommender
 from online_models.items.settings import CooccurrenceSettings
+from online_models.items.shop import Shop
 from online_models.winback.bandit import BanditPolicy
 from online_models.winback.outcomes import OutcomeBatch
 
@@ -139,6 +141,8 @@ class Pipeline:
         The churn model as of the last label, None before the first.
     bandit
         What is believed of the win-back actions as of the last outcome, None before the first.
+    shop
+        Catalogue and rules by which lists are made.
     """
 
     def __init__(self, settings: PipelineSettings | None = None) -> None:
@@ -151,6 +155,7 @@ class Pipeline:
         self.bandit: BanditPolicy | None = None
         self._neighbours = DirectNeighbours(self.items)
         self._recommender = Recommender(self.settings.candidates, self.settings.policy, self.ranker.network)
+        self.shop = Shop()
         self._clock = PartitionClock(self.settings.users.tick_ms)
         self._followed: Followed | None = None
         self._examined: dict[int, tuple[Int64s, RankExamples]] = {}
@@ -242,6 +247,30 @@ class Pipeline:
         ranked[: best.size] = self.items.rows["hash"][rows[best]]
         return ranked
 
+    def listed(self, followed: Followed, context: int, k: int) -> UInt64s:
+        """Return what a user would have been shown before a touch, after policy, catalogue and rules.
+
+        Contexts say nothing of purchases, so nothing is left out because it was bought.
+
+        Parameters
+        ----------
+        followed, context, k
+            As in `rank`.
+
+        Returns
+        -------
+        UInt64s
+            (k,) hashes, best first, 0 where there are fewer.
+        """
+        self.settle()
+        assert followed.contexts is not None
+        part = followed.contexts.take(slice(context, context + 1))
+        now_ms = int(part.time_ms[0])
+        lists = self._recommender.recommend(part.histories, self._neighbours, now_ms, k, shop=self.shop)
+        found = np.zeros(k, np.uint64)
+        found[: len(lists.items[0])] = hash_ids(lists.items[0])
+        return found
+
     def offers(self, followed: Followed, context: int) -> tuple[Mapping[str, set[int]], set[int]]:
         """Return what each source of candidates offers before a touch, and what of it is ranked, as hashes.
 
@@ -260,7 +289,8 @@ class Pipeline:
 
     def recommend(self, subjects: Sequence[str], now_ms: int, k: int = 20) -> Lists:
         """Return the lists of users by all that is known of them, after the list policy."""
-        return self._recommender.recommend(self.users.histories(subjects), self._neighbours, now_ms, k)
+        histories = self.users.histories(subjects)
+        return self._recommender.recommend(histories, self._neighbours, now_ms, k, shop=self.shop)
 
     def _sets(self, followed: Followed, start: int, stop: int) -> Iterator[tuple[Floats32, int]]:
         """Return the labelled sets of the touches of some events, those ranked before as they were then."""

@@ -10,8 +10,10 @@ from online_models.items.rank_trainer import RankTrainerSettings
 from online_models.items.recommender import Recommender
 from streams import clients, topics
 from streams.agents.broadcast import Broadcast
+from streams.agents.experiments import results
 from streams.agents.items import ItemsHandler
 from streams.agents.ranker import RankerHandler
+from streams.agents.shop import ShopReader
 from streams.agents.trainer import TrainerHandler
 from streams.agents.users import UsersHandler, UsersTopics
 from streams.api import Server
@@ -22,7 +24,13 @@ from streams.engine.runtime import Runtime
 from streams.engine.settings import EngineSettings
 from streams.metrics import Metrics
 from streams.settings import Settings, milliseconds
-from streams.store_settings import cooccurrence_settings, policy_settings, trainer_settings, user_settings
+from streams.store_settings import (
+    cooccurrence_settings,
+    policy_settings,
+    shop_of,
+    trainer_settings,
+    user_settings,
+)
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +64,17 @@ class Worker:
             topics.MODELS.full_name(settings),
             cooccurrence_settings(settings),
             horizon_ms=milliseconds(settings.churn.horizon),
+            shop=ShopReader(
+                shop_of(settings),
+                topics.CATALOGUE.full_name(settings),
+                topics.RULES.full_name(settings),
+                lambda shop: self.metrics.shop(len(shop.catalogue), len(shop.rules)),
+            ),
             on_taken=self._taken,
             on_refused=self.metrics.broadcast_refused,
+            on_experiments=lambda book: self.metrics.experiments(
+                results(book, settings.experiments.experiment_alpha)
+            ),
         )
         self.runtime = self._runtime()
         self.runtime.agent(

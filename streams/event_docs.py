@@ -6,7 +6,7 @@ Prose stays in docs/events.md; a part between ``<!-- generated: NAME -->`` and `
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +34,9 @@ DOCUMENT_TOPICS: Final = {
     "item_neighbours": topics.NEIGHBOURS,
 }
 """Which topic carries which public document."""
+
+INPUT_TOPICS: Final = {"catalog_item": topics.CATALOGUE, "list_rule": topics.RULES}
+"""The same of what a shop writes beside its events."""
 
 _BLOCK: Final = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _NOW_MS: Final = 1_772_360_100_250
@@ -187,8 +190,20 @@ def _headers_part() -> Iterator[str]:
     )
 
 
+def _inputs_part() -> Iterator[str]:
+    return _documents(INPUT_TOPICS)
+
+
 def _outputs_part() -> Iterator[str]:
-    for name, topic in DOCUMENT_TOPICS.items():
+    yield from _documents(DOCUMENT_TOPICS)
+    for title in ("Origin", "RecommendedItem", "Partner"):
+        yield f"### {title}\n"
+        yield from _part(title)
+        yield ""
+
+
+def _documents(carried: Mapping[str, topics.Topic]) -> Iterator[str]:
+    for name, topic in carried.items():
         schema = json_schema(name)
         kept = "compacted" if topic.compacted else "kept for a time"
         yield f"### {schema['title']}\n"
@@ -197,10 +212,6 @@ def _outputs_part() -> Iterator[str]:
         yield from _fields(schema)
         yield ""
         yield from _json(SAMPLES[name])
-        yield ""
-    for title in ("Origin", "RecommendedItem", "Partner"):
-        yield f"### {title}\n"
-        yield from _part(title)
         yield ""
 
 
@@ -238,6 +249,7 @@ _PARTS: Final[dict[str, Callable[[], Iterator[str]]]] = {
     "rejects": _rejects_part,
     "reject_examples": _examples_part,
     "headers": _headers_part,
+    "inputs": _inputs_part,
     "outputs": _outputs_part,
 }
 

@@ -6,8 +6,11 @@ from online_models.churn.quarantine import QuarantineSettings
 from online_models.churn.quiet_hours import QuietHours
 from online_models.churn.settings import AlertSettings, UserSettings
 from online_models.churn.trainer import TrainerSettings
+from online_models.experiments.settings import Experiment, ExperimentSettings
+from online_models.items.catalogue import Catalogue
 from online_models.items.policy import PolicySettings
 from online_models.items.settings import CooccurrenceSettings
+from online_models.items.shop import Shop
 from online_models.pipeline import PipelineSettings
 from online_models.winback.settings import ActionSettings, WinbackSettings
 from streams.settings import Settings, milliseconds
@@ -50,6 +53,12 @@ def user_settings(settings: Settings, partitions: int) -> UserSettings:
             quiet_hours=QuietHours.parse(alerts.quiet_hours, alerts.time_zone),
         ),
         winback=winback_settings(settings, partitions),
+        experiments=ExperimentSettings(
+            tuple(map(Experiment.parse, settings.experiments.experiments)),
+            window_ms=milliseconds(settings.experiments.experiment_window),
+            lateness_ms=milliseconds(events.allowed_lateness),
+            max_users=settings.experiments.experiment_max_users,
+        ),
         daily_look=churn.daily_look,
         risky=churn.risky,
     )
@@ -89,12 +98,26 @@ def trainer_settings(settings: Settings) -> TrainerSettings:
         daily_budget=int(settings.alerts.alert_budget),
         horizon_ms=horizon_ms,
         hazard_step_ms=min(milliseconds(settings.churn.hazard_step), horizon_ms),
+        landmark_interval_ms=milliseconds(settings.churn.landmark_interval),
     )
 
 
 def policy_settings(settings: Settings) -> PolicySettings:
     """Return the settings of the list policy."""
-    return PolicySettings(repurchase_window_ms=milliseconds(settings.recommendations.repurchase_window))
+    lists = settings.recommendations
+    return PolicySettings(
+        repurchase_window_ms=milliseconds(lists.repurchase_window),
+        category_share=lists.category_share,
+        diversity=lists.diversity,
+        popularity_damping=lists.popularity_damping,
+        cold_share=lists.cold_share,
+    )
+
+
+def shop_of(settings: Settings) -> Shop:
+    """Return a shop of which nothing is known yet."""
+    lists = settings.recommendations
+    return Shop(Catalogue(lists.catalog_max_items), complete=lists.catalog_complete)
 
 
 def pipeline_settings(settings: Settings) -> PipelineSettings:

@@ -1,11 +1,13 @@
-"""Which churn model scores: all are judged by what they would have said at the landmark, and blended.
+"""The blend of the churn models: all are judged, and blended, by what they would have said at the landmark.
 
 A label is known a horizon after its landmark. By then a model has learned the labels of the user's own
 earlier weeks, which overlap with this one, so what it says now flatters it, the quick one most. Judged is
 therefore what the models said when the landmark was made, for which they are kept as they were.
+
+The blend scores, always. To let the best of the past score instead was tried: by the time that labels show
+who was best, a horizon has passed, and it often no longer is. It gained nothing on any log we measured.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -25,46 +27,44 @@ _VERSION: Final = 1
 _PARTS: Final = 16
 """Models are kept so many times per horizon."""
 _MOST_KEPT: Final = 24
-_HALF_LIFE: Final = 65_536
 _LEAST_JUDGED: Final = 1_000
-_MARGIN: Final = 1e-3
-"""Nats by which a challenger must be ahead. Labels of one week go up and down together, so who is ahead by
-less was often just luckier, and two equal models do not take turns."""
-
 _SHARE_VARIANCE: Final = 1e-3
-_CONSTANT_VARIANCE: Final = 0.05
+_CONSTANT_VARIANCE: Final = 1e-2
 
 
 class Contest:
-    """Judges candidates, blends the experts and names the champion.
+    """Judges the candidates and blends the experts.
 
     Parameters
     ----------
     horizon_ms
-        Horizon of the labels. A challenger is judged over one before it may take over.
+        Horizon of the labels.
     settle_ms
         Models are kept from so long after the first label on: until then they are not worth judging.
     window
         Outcomes kept for the measures of each candidate; a multiple of 256.
+    part
+        How much of a label each counts for the blend: labels of one user ask for the same days.
 
     Attributes
     ----------
     champion
-        The candidate that scores: the blend, at first of equal parts, while no other one is found better.
+        The candidate that scores: the blend, at first of equal parts. Only in a state of a release that knew
+        one expert does that one score until the others have been judged over a horizon.
     blend
         The logistic regression over the experts' log-odds.
     """
 
-    def __init__(self, horizon_ms: int, settle_ms: int, window: int) -> None:
+    def __init__(self, horizon_ms: int, settle_ms: int, window: int, part: float = 1.0) -> None:
         self.champion: str = BLEND
         self.windows = {name: RecentOutcomes(window) for name in CANDIDATES}
         self.blend = _fresh_blend()
         self._horizon_ms, self._settle_ms = horizon_ms, settle_ms
+        self._part = part
         self._span_ms = max(horizon_ms // _PARTS, 1)
         self._kept: list[tuple[int, Experts]] = []
         self._first_ms = self._first_judged_ms = -1
-        self._losses = np.zeros(len(CANDIDATES))
-        self._judged = 0.0
+        self._judged = 0
         self._dirty = False
 
     def due(self, now_ms: int) -> bool:
@@ -116,8 +116,10 @@ class Contest:
         for window, chance in zip(self.windows.values(), chances.tolist(), strict=True):
             window.add(landmark_ms, chance, label)
         self._first_judged_ms = landmark_ms if self._first_judged_ms < 0 else self._first_judged_ms
-        self._race(np.abs(1 - label - chances), landmark_ms)
-        self.blend.learn_one(np.append(log_odds[: len(EXPERTS)], 1.0), label)
+        self._judged += 1
+        if self._judged >= _LEAST_JUDGED and landmark_ms - self._first_judged_ms >= self._horizon_ms:
+            self.champion = BLEND
+        self.blend.learn_one(np.append(log_odds[: len(EXPERTS)], 1.0), label, self._part)
         return float(chances[CANDIDATES.index(experts.champion)])
 
     def start_anew(self) -> None:
@@ -125,7 +127,7 @@ class Contest:
         size = next(iter(self.windows.values())).size
         self.windows = {name: RecentOutcomes(size) for name in CANDIDATES}
         self.champion, self.blend, self._kept = BLEND, _fresh_blend(), []
-        self._losses, self._judged = np.zeros(len(CANDIDATES)), 0.0
+        self._judged = 0
         self._first_ms = self._first_judged_ms = -1
         self._dirty = True
 
@@ -144,7 +146,6 @@ class Contest:
         return {
             "champion": self.champion,
             "blend": self.blend.state(),
-            "losses": dict(zip(CANDIDATES, self._losses.tolist(), strict=True)),
             "judged": self._judged,
             "first_ms": self._first_ms,
             "first_judged_ms": self._first_judged_ms,
@@ -157,8 +158,7 @@ class Contest:
         if self.champion not in CANDIDATES:
             raise CorruptStateError(f"champion is {self.champion!r}, not one of {CANDIDATES}")
         self.blend.restore(state["blend"])
-        self._losses = np.array([float(state["losses"][name]) for name in CANDIDATES])
-        self._judged = float(state["judged"])
+        self._judged = int(state["judged"])
         self._first_ms, self._first_judged_ms = int(state["first_ms"]), int(state["first_judged_ms"])
         return {name: (int(count), int(size)) for name, (count, size) in state["outcomes"].items()}
 
@@ -182,21 +182,6 @@ class Contest:
         with snapshots.reading("experts"):
             self._kept = [(int(one["at_ms"]), Experts.from_snapshot(one)) for one in content["kept"]]
 
-    def _race(self, wrong: Floats, landmark_ms: int) -> None:
-        """Let past losses fade, add one, and see who leads; `wrong` is what the other outcome was given."""
-        fade = math.exp2(-1 / _HALF_LIFE)
-        self._losses = self._losses * fade - np.log(np.maximum(1 - wrong, 1e-15))
-        self._judged = self._judged * fade + 1
-        if self._judged < _LEAST_JUDGED or landmark_ms - self._first_judged_ms < self._horizon_ms:
-            return
-        means = self._losses / self._judged
-        best = int(np.argmin(means))
-        reigning = means[CANDIDATES.index(self.champion)]
-        if reigning - means[best] > _MARGIN:
-            self.champion = CANDIDATES[best]
-        elif means[CANDIDATES.index(BLEND)] <= reigning:
-            self.champion = BLEND  # it holds the others, and is the one that is calibrated
-
 
 def _fresh_blend() -> RecursiveLogistic:
     count = len(EXPERTS)
@@ -204,5 +189,5 @@ def _fresh_blend() -> RecursiveLogistic:
         BLEND_INPUTS,
         variance=np.array([_SHARE_VARIANCE] * count + [_CONSTANT_VARIANCE]),
         mean=np.array([1 / count] * count + [0.0]),
-        noise=1e-9,
+        noise=0.0,
     )

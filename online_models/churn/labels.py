@@ -206,6 +206,11 @@ class PendingLabels:
         self._table.rows["back_ms"][unique[changed]] = back[changed]
         self._table.touch(unique[changed])
 
+    def matures(self, hashes: UInt64s, now_ms: int) -> bool:
+        """Return whether a label of one of some users becomes final by a time."""
+        due = np.flatnonzero(self._due[: self._table.size] <= now_ms)
+        return due.size > 0 and bool(np.isin(self._hash[due], hashes).any())
+
     def mature(self, now_ms: int) -> ExampleBatch:
         """Return the examples whose labels are final, ordered by that time, kind and user."""
         rows = np.flatnonzero(self._due[: self._table.size] <= now_ms)

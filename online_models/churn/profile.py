@@ -10,6 +10,7 @@ from online_models import snapshots
 from online_models.admission import ROW_PREFIX as ADMISSION_ROWS
 from online_models.admission import Admission
 from online_models.churn.checks import Checker
+from online_models.churn.deferred import Deferred
 from online_models.churn.effects import Collected, ForgetReason, UserEffects, UserView
 from online_models.churn.erasure import ERASED, at_their_place
 from online_models.churn.ingest import apply_events
@@ -17,17 +18,19 @@ from online_models.churn.labels import ROW_PREFIX as LABEL_ROWS
 from online_models.churn.labels import PendingLabels
 from online_models.churn.quarantine import QUARANTINE_ROW, Quarantine
 from online_models.churn.reasons import Explanation
-from online_models.churn.rows import spend_of, user_layout
+from online_models.churn.rows import ANCHOR_MS, spend_of, user_layout
 from online_models.churn.schedule import Schedule, last_seen_ms
 from online_models.churn.scorer import ChurnScorer
-from online_models.churn.settings import UserSettings
+from online_models.churn.settings import DAY_MS, UserSettings
 from online_models.churn.views import histories_of, view_of
 from online_models.clock import NEVER, PartitionClock
 from online_models.errors import CorruptStateError, blame
 from online_models.events import EventBatch, Int64s, hash_id
+from online_models.experiments.follower import ROW_PREFIX as EXPERIMENT_ROWS
+from online_models.experiments.follower import ExperimentFollower
 from online_models.items.histories import Histories
 from online_models.items.sampling import TouchSampler
-from online_models.journal import Journal
+from online_models.journal import Journal, Journaled, Row
 from online_models.row_format import SCHEMA_ROWS
 from online_models.table import Table
 from online_models.value.daily import DayEnds, look
@@ -67,7 +70,12 @@ class UserStore:
         self._days = DayEnds()
         self._schedule = Schedule(settings, self._table.rows.size)
         self._sampler = TouchSampler(settings.contexts_per_second)
+        self.experiments = ExperimentFollower(settings.experiments)
+        self._parts: tuple[Journaled, ...] = (
+            *(self._table, self._labels, self._admission, self._desk.waiting, self.experiments),
+        )
         self._journal = Journal()
+        self._deferred = Deferred()
         self._clock_dirty = False
 
     def __len__(self) -> int:
@@ -77,8 +85,7 @@ class UserStore:
     @property
     def nbytes(self) -> int:
         """Bytes of the columns of users and their landmarks, and of the remembered event ids."""
-        parts = (self._table, self._labels, self._schedule, self._admission, self._desk.waiting)
-        return sum(part.nbytes for part in parts)
+        return sum(part.nbytes for part in self._parts) + self._schedule.nbytes
 
     @property
     def remembered_ids(self) -> int:
@@ -113,6 +120,7 @@ class UserStore:
                 self._admit(events, start, stop, found)
             else:
                 self._tick(tick_ms, scorer, bandit, found)
+        self._settle(found)
         self._clock_dirty |= len(events) > 0
         return found.done()
 
@@ -132,7 +140,7 @@ class UserStore:
         if len(self._table) > self.settings.max_users:
             return 0
         parts = (self._schedule, self._labels, self._admission, self._desk.waiting)
-        return min(self._next_look_ms(), *(part.next_due() for part in parts))
+        return min(self._next_look_ms(), self._deferred.soonest_ms, *(part.next_due() for part in parts))
 
     def lookup(self, subject: str) -> UserView | None:
         """Return what is known of a user, None where nothing is."""
@@ -159,8 +167,8 @@ class UserStore:
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows changed since the last call, encoded."""
-        parts = (self._table, self._labels, self._admission, self._desk.waiting, self._quarantine)
-        changed = [row for part in parts for row in part.dirty_rows()]
+        changed = [row for part in self._parts for row in part.dirty_rows()]
+        changed += self._quarantine.dirty_rows()
         if self._clock_dirty:
             self._clock_dirty = False
             state = {
@@ -185,35 +193,28 @@ class UserStore:
         CorruptStateError
             When a row cannot be loaded; the message names its key.
         """
-        users: list[tuple[bytes, bytes | None]] = []
-        labels: list[tuple[bytes, bytes | None]] = []
-        ids: list[tuple[bytes, bytes | None]] = []
-        decisions: list[tuple[bytes, bytes | None]] = []
+        kinds = (b"", LABEL_ROWS, ADMISSION_ROWS, DECISION_ROWS, EXPERIMENT_ROWS)
+        found: dict[bytes, list[Row]] = {kind: [] for kind in kinds}
         for row in self._journal.open(rows):
             key = row[0]
             if key[:1] != b"\0" or key.startswith(SCHEMA_ROWS):
-                users.append(row)
-            elif key.startswith(LABEL_ROWS):
-                labels.append(row)
-            elif key.startswith(ADMISSION_ROWS):
-                ids.append(row)
+                found[b""].append(row)
+            elif key.startswith(kinds[1:]):
+                found[next(kind for kind in kinds[1:] if key.startswith(kind))].append(row)
             elif key == QUARANTINE_ROW:
                 with blame(key), snapshots.reading("quarantine"):
                     self._quarantine.restore(row[1])
-            elif key.startswith(DECISION_ROWS):
-                decisions.append(row)
             elif key == CLOCK_ROW and row[1] is not None:
                 self._restore_clock(row[1])
             else:
                 raise CorruptStateError(f"row {key!r} is of no kind that this release knows", key)
-        self._table.restore(users)
-        self._labels.restore(labels)
-        self._admission.restore(ids)
-        self._desk.waiting.restore(decisions)
+        for part, kind in zip(self._parts, kinds, strict=True):
+            part.restore(found[kind])
 
     def restored(self) -> None:
         """Finish loading."""
         self._admission.restored()
+        self.experiments.restored()
         numbers = self._table.live_rows()
         self._identify(numbers)
         self._plan(numbers)
@@ -243,15 +244,16 @@ class UserStore:
         found.accepted.append(accepted)
         found.duplicates.append(admitted.duplicates + start)
         found.rejects += [(index + start, reject) for index, reject in admitted.rejects]
-        for piece in np.split(accepted, np.flatnonzero(events.kind[accepted] == ERASED)):
+        erasures = np.flatnonzero(events.kind[accepted] == ERASED)
+        for piece in np.split(accepted, erasures) if erasures.size else (accepted,):
             erased = piece.size > 0 and events.kind[piece[0]] == ERASED
             if erased:
-                event = int(piece[0])
-                subject = events.subject[event]
+                self._settle(found)
+                subject = events.subject[piece[0]]
                 self._forget(subject, self._table.get(subject))
-                found.forget(found.forgotten_now(subject, "erased", event=event))
+                found.forget(found.forgotten_now(subject, "erased", event=int(piece[0])))
             if piece.size > erased:
-                self._update(events, piece[int(erased) :], found)
+                self._defer(events, piece[int(erased) :], found)
 
     def _forget(self, subject: str, number: int) -> None:
         if number >= 0:
@@ -260,29 +262,52 @@ class UserStore:
         self._labels.remove(subject)
         self._desk.waiting.remove(subject)
 
-    def _update(self, events: EventBatch, index: Int64s, found: Collected) -> None:
-        subjects = [events.subject[i] for i in index.tolist()]
-        numbers, created = self._table.intern(subjects)
+    def _defer(self, events: EventBatch, index: Int64s, found: Collected) -> None:
+        """Let accepted events wait until a tick looks at their users."""
+        next_tick_ms = self.clock.next_tick_ms
+        if (next_tick_ms - 1) // ANCHOR_MS != (self._deferred.next_tick_ms - 1) // ANCHOR_MS:
+            self._settle(found)
+        numbers, created = self._table.intern([events.subject[i] for i in index.tolist()])
         self._identify(created)
         if created.size == len(self._table):
             self._days.looked_ms = 0  # the first users of all, or after everyone had gone
-        unique, group = np.unique(numbers, return_inverse=True)
+        held_ms = self._table.rows["held_ms"][numbers]
+        soonest_ms = self._schedule.soonest(numbers, held_ms, events.time[index], next_tick_ms)
+        self._deferred.add(events, index, numbers, soonest_ms, next_tick_ms)
+
+    def _concerns_deferred(self, tick_ms: int) -> bool:
+        """Return whether a tick might look at anything that deferred events change."""
+        deferred, full = self._deferred, len(self._table) > self.settings.max_users
+        if deferred.soonest_ms <= tick_ms or tick_ms % DAY_MS == 0 or full:
+            return True
+        # Of labels that mature now, only activity up to the lateness before now may tell more.
+        late = deferred.oldest_ms <= tick_ms - self.settings.allowed_lateness_ms
+        return self._desk.waiting.next_due() <= tick_ms or (
+            late and self._labels.matures(self._schedule.hash[deferred.numbers], tick_ms)
+        )
+
+    def _settle(self, found: Collected) -> None:
+        """Apply the events that wait."""
+        taken = self._deferred.take()
+        if taken is None:
+            return
+        events, index, numbers, next_tick_ms = taken
+        unique, first, group = np.unique(numbers, return_index=True, return_inverse=True)
         rows = self._table.rows[unique]
-        verdict = self._quarantine.judge(rows, group, events.kind[index], events.time[index])
+        kind, time = events.kind[index], events.time[index]
+        verdict = self._quarantine.judge(rows, group, kind, time)
         found.muted.update(verdict.counts)
         applied = apply_events(
-            *(rows, group, events, index, self.settings, self.clock.next_tick_ms, self._sampler),
-            verdict.muted,
+            *(rows, group, events, index, self.settings, int(next_tick_ms[0]), self._sampler, verdict.muted)
         )
         self._table.rows[unique] = rows
         self._table.touch(unique)
         keys = [self._table.key_of(number) for number in unique.tolist()]
         self._labels.note_activity(keys, applied.group, applied.time)
         if len(self._desk.waiting):
-            self._desk.waiting.note(
-                keys, group, events.kind[index], events.time[index], spend_of(events, index)
-            )
-        self._plan(unique)
+            self._desk.waiting.note(keys, group, kind, time, spend_of(events, index))
+        # As of the users' first events: no tick since has looked at them.
+        self._schedule.plan(unique, rows, next_tick_ms[first])
         if applied.pairs is not None:
             found.note_touches(applied.pairs, applied.contexts)
         for event in applied.touching.tolist():
@@ -299,6 +324,8 @@ class UserStore:
         self, now_ms: int, scorer: ChurnScorer | None, bandit: BanditPolicy | None, found: Collected
     ) -> None:
         self._admission.tick(now_ms)
+        if self._deferred and self._concerns_deferred(now_ms):
+            self._settle(found)
         found.examples.append(self._labels.mature(now_ms))
         found.outcomes += self._desk.waiting.mature(now_ms)
         due = self._schedule.due(now_ms)
@@ -336,8 +363,7 @@ class UserStore:
         if len(self._table) > most:
             live = self._table.live_rows()
             count = live.size - most + most // 10
-            chosen = self._schedule.longest_idle(live, self._table.rows[live], count)
-            self._evict(chosen, "full", found)
+            self._evict(self._schedule.longest_idle(live, self._table.rows[live], count), "full", found)
 
     def _evict(self, numbers: Int64s, reason: ForgetReason, found: Collected) -> None:
         rows = self._table.rows[numbers]

@@ -76,7 +76,7 @@ class RecursiveLogistic:
         self.learned = 0
         self._covariance: Floats = np.diag(self.variance)
 
-    def learn_one(self, x: Floats, label: int) -> None:
+    def learn_one(self, x: Floats, label: int, weight: float = 1.0) -> None:
         """Learn one label: move to the likeliest weights and narrow the covariance there.
 
         Parameters
@@ -85,14 +85,16 @@ class RecursiveLogistic:
             (d,) inputs.
         label
             0 or 1.
+        weight
+            How much of a label it is: below 1 where labels repeat each other.
         """
-        along = self._covariance @ x
+        along = weight * (self._covariance @ x)
         spread = float(x @ along)
         log_odds = _settle(float(self.weights @ x), spread, label)
         chance = 1 / (1 + math.exp(-log_odds))
         bend = chance * (1 - chance)
         self.weights = self.weights + along * (label - chance)
-        self._covariance -= np.multiply.outer(along, along) * (bend / (1 + bend * spread))
+        self._covariance -= np.multiply.outer(along, along) * (bend / (weight * (1 + bend * spread)))
         np.einsum("ii->i", self._covariance)[:] += self.noise
         self.learned += 1
 

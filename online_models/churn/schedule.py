@@ -58,7 +58,7 @@ class Schedule:
         self.hash[numbers] = np.array([hash_id(key) for key in keys], np.uint64)
         self._checked[numbers] = [key.startswith(_CHECKED) for key in keys]
 
-    def plan(self, numbers: Int64s, rows: Rows, earliest_ms: int) -> None:
+    def plan(self, numbers: Int64s, rows: Rows, earliest_ms: Int64s | int) -> None:
         """Set when users are due next.
 
         Parameters
@@ -66,7 +66,7 @@ class Schedule:
         numbers, rows
             (n,) numbers of the users' rows, and the rows.
         earliest_ms
-            The next tick.
+            The next tick, of all or (n,) of each.
         """
         settings = self._settings
         ahead = (self.phase(numbers) - earliest_ms) % settings.check_interval_ms
@@ -76,6 +76,24 @@ class Schedule:
         check = np.where(held, np.minimum(check, rows["held_ms"]), check)
         active = (last_ms > 0) & (last_ms > check - settings.horizon_ms) & self._checked[numbers]
         self._due[numbers] = np.where(active, check, last_seen_ms(rows) + settings.state_ttl_ms)
+
+    def soonest(self, numbers: Int64s, held_ms: Int64s, time_ms: Int64s, earliest_ms: int) -> int:
+        """Return a time before which none of some users is due, once events of theirs are applied.
+
+        Parameters
+        ----------
+        numbers, held_ms
+            (n,) numbers of the events' users, and until when alerts to them are held.
+        time_ms
+            (n,) times of the events.
+        earliest_ms
+            The next tick.
+        """
+        check = earliest_ms + (self.phase(numbers) - earliest_ms) % self._settings.check_interval_ms
+        check = np.where(held_ms > 0, np.minimum(check, held_ms), check)
+        check = np.where(self._checked[numbers], check, NEVER)
+        planned = min(int(self._due[numbers].min()), int(check.min()))
+        return min(planned, int(time_ms.min()) + self._settings.state_ttl_ms)
 
     def customers(self, numbers: Int64s) -> Int64s:
         """Return those of rows that are of customers, not of anonymous visitors, by hash."""

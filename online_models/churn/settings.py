@@ -6,6 +6,7 @@ from typing import Final, Literal
 from online_models.churn.quarantine import QuarantineSettings
 from online_models.churn.quiet_hours import QuietHours
 from online_models.errors import InvalidParameterError
+from online_models.experiments.settings import ExperimentSettings
 from online_models.winback.settings import WinbackSettings
 
 MINUTE_MS: Final = 60_000
@@ -173,6 +174,8 @@ class UserSettings:
         When a user's events are counted, but not learned from.
     winback
         What to do about alerted users.
+    experiments
+        What is tried on whom with lists.
     daily_look
         Whether every user's profile and the retention board are made at the end of each day.
     risky
@@ -204,6 +207,7 @@ class UserSettings:
     alerts: AlertSettings = field(default_factory=AlertSettings)
     quarantine: QuarantineSettings = field(default_factory=QuarantineSettings)
     winback: WinbackSettings = field(default_factory=WinbackSettings)
+    experiments: ExperimentSettings = field(default_factory=ExperimentSettings)
     daily_look: bool = False
     risky: float = 0.5
 

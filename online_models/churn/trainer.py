@@ -19,6 +19,8 @@ from online_models.churn.scorer import ChurnScorer
 from online_models.churn.settings import DAY_MS, BgNbdSettings
 from online_models.churn.window import RecentOutcomes
 from online_models.errors import CorruptStateError, InvalidParameterError, blame
+from online_models.experiments.book import STATE_ROW as EXPERIMENTS_ROW
+from online_models.experiments.book import ExperimentBook
 from online_models.journal import Journal
 from online_models.winback.learner import STATE_ROW as WINBACK_ROW
 from online_models.winback.learner import WinbackLearner
@@ -51,6 +53,8 @@ class TrainerSettings:
     horizon_ms, hazard_step_ms
         What the labels of the two kinds ask for. A model that learned another question starts anew from its
         weights.
+    landmark_interval_ms
+        Time between two landmarks of a user, by which their labels overlap.
     bgnbd
         Parameters of one feature, by which features age.
     forget
@@ -70,6 +74,7 @@ class TrainerSettings:
     window: int = 4096
     horizon_ms: int = 28 * DAY_MS
     hazard_step_ms: int = 7 * DAY_MS
+    landmark_interval_ms: int = 7 * DAY_MS
     bgnbd: BgNbdSettings = field(default_factory=BgNbdSettings)
     forget: float = FORGET
 
@@ -77,7 +82,7 @@ class TrainerSettings:
         for name in ("learning_rate", "publish_growth"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InvalidParameterError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("min_labels", "publish_every"):
+        for name in ("min_labels", "publish_every", "landmark_interval_ms"):
             if getattr(self, name) < 1:
                 raise InvalidParameterError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not 0 < self.forget <= 1:
@@ -134,6 +139,8 @@ class TrainerStore:
         Number of the last published model, 0 before the first.
     winback
         What is learned of the win-back actions.
+    experiments
+        What came of the experiments with lists.
     """
 
     def __init__(self, settings: TrainerSettings) -> None:
@@ -144,10 +151,17 @@ class TrainerStore:
         self._recursive = {name: RecursiveLogistic((*FEATURE_NAMES, CONSTANT)) for name in EXAMPLE_KINDS}
         step_ms = min(settings.hazard_step_ms, settings.horizon_ms)
         self._roll = Roll(settings.horizon_ms, step_ms, settings.bgnbd)
-        self._contest = Contest(settings.horizon_ms, 2 * step_ms, settings.window)
         self._windows = {name: RecentOutcomes(settings.window) for name in EXAMPLE_KINDS}
         self._spans_ms = dict(zip(EXAMPLE_KINDS, (settings.horizon_ms, settings.hazard_step_ms), strict=True))
+        # Labels of a user ask for the same days, as often as landmarks lie within a span: each is one part.
+        self._parts = {
+            name: min(settings.landmark_interval_ms / span, 1.0) for name, span in self._spans_ms.items()
+        }
+        self._contest = Contest(
+            settings.horizon_ms, 2 * step_ms, settings.window, self._parts[EXAMPLE_KINDS[CHURN]]
+        )
         self.winback = WinbackLearner()
+        self.experiments = ExperimentBook()
         self._saved: dict[str, tuple[int, int]] = {}
         self._journal = Journal()
         self._dirty = False
@@ -177,7 +191,8 @@ class TrainerStore:
             drifts = model.drifts
             before = model.learn_one(x, label)
             if before is not None:
-                self._recursive[name].learn_one(np.append(x, 1.0).astype(np.float64), label)
+                row = np.append(x, 1.0).astype(np.float64)
+                self._recursive[name].learn_one(row, label, self._parts[name])
                 self._windows[name].add(landmark_ms, before if served is None else served, label)
             if model.drifts > drifts:
                 effects.drifts.append(Drift(name, matured_ms, model.learned, model.recent_loss))
@@ -237,7 +252,7 @@ class TrainerStore:
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows changed since the last call, encoded."""
-        rows: list[tuple[bytes, bytes | None]] = self.winback.dirty_rows()
+        rows: list[tuple[bytes, bytes | None]] = self.winback.dirty_rows() + self.experiments.dirty_rows()
         if not self._dirty:
             return self._journal.seal(rows)
         self._dirty = False
@@ -276,6 +291,8 @@ class TrainerStore:
                     self._restore_state(snapshots.unpack("trainer", _VERSION, value))
                 elif key == WINBACK_ROW and value is not None:
                     self.winback.restore(value)
+                elif key == EXPERIMENTS_ROW and value is not None:
+                    self.experiments = ExperimentBook.restore(value)
                 else:
                     raise CorruptStateError("of no kind that this release knows")
 
@@ -325,14 +342,19 @@ class TrainerStore:
     def _experts(self) -> Experts:
         landmark, bias, _ = self._models[EXAMPLE_KINDS[CHURN]].coefficients()
         newton = self._recursive[EXAMPLE_KINDS[CHURN]].weights
-        hazard = self._recursive[EXAMPLE_KINDS[HAZARD]].weights
         return Experts(
             weights=np.stack((landmark, newton[:-1])),
             biases=np.array((bias, newton[-1])),
-            rolled=RolledHazard(hazard[:-1], float(hazard[-1]), self._roll),
+            rolled=self._rolled(),
             blend=self._contest.blend.weights,
             champion=self._contest.champion,
         )
+
+    def _rolled(self) -> RolledHazard:
+        """Return half of AdaGrad's hazard, which follows a change, and half of the other, which errs less."""
+        quick, bias, _ = self._models[EXAMPLE_KINDS[HAZARD]].coefficients()
+        weights = self._recursive[EXAMPLE_KINDS[HAZARD]].weights
+        return RolledHazard((quick + weights[:-1]) / 2, (bias + float(weights[-1])) / 2, self._roll)
 
     def _all_windows(self) -> dict[str, RecentOutcomes]:
         return self._windows | self._contest.windows

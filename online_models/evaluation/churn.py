@@ -35,9 +35,12 @@ from online_models.evaluation.churn_baselines import (
 )
 from online_models.evaluation.churn_boosting import NAME as BOOSTING
 from online_models.evaluation.churn_boosting import WeeklyBoosting
+from online_models.evaluation.reaction import Reaction, reaction
 from online_models.events import SILENT_KINDS, EventBatch, Floats, Int8s, Int64s, UInt64s, hash_id
 
 MODEL: Final = "keepstream"
+UNMOVED: Final = "without reaction"
+"""The rival that learns the same labels but does not react to drift."""
 WEEK_MS: Final = 7 * DAY_MS
 _USER: Final = "u:"
 _CAME_BACK: Final = FEATURE_NAMES.index("has_gap")
@@ -66,6 +69,9 @@ class ChurnTrialSettings:
         How intervals are resampled, over users.
     lightgbm
         Whether LightGBM, refitted weekly, is among the baselines; it takes longer than all the rest.
+    change_ms
+        When the world changed, epoch milliseconds: the excess loss from then on is told, beside that of the
+        challenger `UNMOVED`; None for no such question.
 
     Raises
     ------
@@ -78,6 +84,7 @@ class ChurnTrialSettings:
     budget: int = 100
     draws: Draws = field(default_factory=lambda: Draws(count=200))
     lightgbm: bool = False
+    change_ms: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("horizon_ms", "budget"):
@@ -111,6 +118,8 @@ class ChurnReport:
         By rule: mean log loss of the landmarks of each week, `nan` where there are none.
     first_week_ms
         Begin of the first of these weeks, epoch milliseconds.
+    reaction
+        What the change cost, with and without a reaction; None where none was asked about.
     """
 
     counts: dict[str, int]
@@ -124,6 +133,7 @@ class ChurnReport:
     alert_lead: AlertLead
     weekly_log_loss: dict[str, list[float]]
     first_week_ms: int
+    reaction: Reaction | None = None
 
 
 class ChurnTrial:
@@ -257,7 +267,16 @@ class ChurnTrial:
                 for name, scores in predicted.items()
             },
             first_week_ms=int(landmark_ms.min(initial=self._last_ms)) // WEEK_MS * WEEK_MS,
+            reaction=self._reaction(label, landmark_ms, predicted),
         )
+
+    def _reaction(
+        self, label: Int8s, landmark_ms: Int64s, predicted: Mapping[str, Floats]
+    ) -> Reaction | None:
+        if self.settings.change_ms is None:
+            return None
+        rules = {name: predicted[name] for name in (MODEL, UNMOVED) if name in predicted}
+        return reaction(label, landmark_ms, rules, self.settings.change_ms)
 
     def _scores(self, due: ExampleBatch, model_at: Callable[[int], Scorer | None]) -> Floats:
         """Score each landmark by the model of its time; by the base rate where there was none."""

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from online_models.errors import InvalidParameterError
+from online_models.evaluation.list_quality import ListQuality
 from online_models.evaluation.prequential import FadingRanking
 from online_models.events import UInt64s
 
@@ -33,6 +34,13 @@ class LiveLists:
     half_life
         After how many later cases a case weighs half.
 
+    Attributes
+    ----------
+    cases
+        Lists judged so far.
+    quality
+        What published lists are made of.
+
     Raises
     ------
     InvalidParameterError
@@ -56,6 +64,7 @@ class LiveLists:
         self._lists = FadingRanking(half_life=half_life)
         self._popularity = FadingRanking(half_life=half_life)
         self.cases = 0
+        self.quality = ListQuality()
 
     def published(
         self, subjects: Sequence[str], lists: Sequence[UInt64s], popular: UInt64s, current: Sequence[int]
@@ -96,8 +105,8 @@ class LiveLists:
         self._pending.pop(subject, None)
 
     def get(self) -> dict[str, dict[str, float]]:
-        """Return the metrics of the lists and of the popularity baseline."""
-        return {"lists": self._lists.get(), "popularity": self._popularity.get()}
+        """Return the metrics of the lists with what they are made of, and of the popularity baseline."""
+        return {"lists": self._lists.get() | self.quality.get(), "popularity": self._popularity.get()}
 
 
 def _rank(items: UInt64s, item: int) -> int:

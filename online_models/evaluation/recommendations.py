@@ -43,6 +43,8 @@ from online_models.evaluation.ranking import (
 from online_models.events import EventBatch, Floats, Int64s, UInt64s, hash_id
 
 MODEL: Final = "keepstream"
+LISTS: Final = "keepstream lists"
+"""What a user would have been shown: the ranking after policy, catalogue and rules."""
 _BUFFERED: Final = 1024
 _LARGEST_BASKET: Final = 200
 
@@ -73,6 +75,9 @@ class Judged(Protocol[Events_]):
     def rank(self, followed: Events_, context: int, k: int) -> UInt64s:
         """Return (k,) item hashes before a touch has happened, best first, 0 where there are fewer."""
 
+    def listed(self, followed: Events_, context: int, k: int) -> UInt64s:
+        """Return the same of the list that would have been shown."""
+
     def offers(self, followed: Events_, context: int) -> tuple[Mapping[str, set[int]], set[int]]:
         """Return what each source of candidates offers before a touch, and what of it is ranked."""
 
@@ -91,6 +96,8 @@ class RecommendationTrialSettings:
         Whether nothing is learned from tested events.
     baskets
         Whether a case is a basket, half of which is given and the rest to be found: a hit is any item of it.
+    lists
+        Whether the lists that would have been shown are judged besides.
     session_gap_ms
         Silence that ends a session without an id, milliseconds.
     draws
@@ -106,6 +113,7 @@ class RecommendationTrialSettings:
     min_history: int = 1
     freeze: bool = False
     baskets: bool = False
+    lists: bool = False
     session_gap_ms: int = 1_800_000
     draws: Draws = field(default_factory=Draws)
 
@@ -182,7 +190,8 @@ class RecommendationTrial:
     @property
     def names(self) -> list[str]:
         """The model and the baselines."""
-        return [MODEL, *(baseline.name for baseline in self._baselines)]
+        ours = [MODEL, LISTS] if self.settings.lists else [MODEL]
+        return [*ours, *(baseline.name for baseline in self._baselines)]
 
     def learn(self, events: EventBatch) -> None:
         """Let everyone learn events that are not judged."""
@@ -262,6 +271,9 @@ class RecommendationTrial:
         known = max(self._popular.count(one.item) for one in wanted)
         self._knowledge.append(Knowledge(self._visits[touch.subject][1], known, self._popular.touches))
         rankings = [[item for item in ranked if item]]
+        if self.settings.lists:
+            shown = self._model.listed(followed, context, length).tolist() if context >= 0 else []
+            rankings.append([item for item in shown if item])
         rankings += [b.rank(touch.subject, earlier, length, touch.time_ms) for b in self._baselines]
         return _Case(
             touch.session,

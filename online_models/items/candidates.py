@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from online_models.events import Floats, Int64s
-from online_models.items.evidence import LEAST_HEAT, CandidateSettings, Evidence, collect
+from online_models.items.evidence import LEAST_HEAT, CandidateSettings, Pool, collect, weigh
 from online_models.items.features import describe
 from online_models.items.histories import Histories
 from online_models.items.pairs import Floats32
@@ -14,6 +14,10 @@ from online_models.items.source import NeighbourSource
 
 _OWN_SHARE: Final = 4.0
 _FAR_SHARE: Final = 0.3
+_SUPPORT_SHARE: Final = 1.0
+"""What several touches speak for counts more: the items of a basket have no order."""
+_MANY: Final = 2**15
+"""Numbers below it fit into 16 bits, which are sorted by counting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,53 +63,48 @@ def gather(
         Present event time, epoch milliseconds; weights and popularity are decayed to it.
     """
     touched = source.rows_of(histories.items[:, : settings.positions])
-    own = source.rows_of(histories.own.items)
-    found = collect(settings, touched, own, source, now_ms)
-    popularity = np.maximum(source.heat(found.row)[0] - now_ms / source.settings.half_life_ms, LEAST_HEAT)
-    found = found._replace(score=found.score * np.exp2(-settings.partner_power * popularity))
-    promise = _promise(found, popularity, touched, own, histories, source)
-    kept, rank, start = _best(found.user, promise, len(histories), settings.kept)
-    found = found.take(kept)
-    features = describe(found, rank, touched, own, histories, source, now_ms)
+    pool = collect(settings, touched, source.rows_of(histories.own.items), source, now_ms)
+    popularity = np.maximum(source.heat(pool.row)[0] - now_ms / source.settings.half_life_ms, LEAST_HEAT)
+    pool = pool._replace(score=pool.score * np.exp2(-settings.partner_power * popularity))
+    promise = _promise(pool, popularity, touched.shape[1], histories)
+    kept, rank, start = _best(pool.user, promise, len(histories), settings.kept)
+    found = weigh(pool, kept, histories.in_session, touched.shape[1])
+    features = describe(found, rank, touched[:, :1], histories, source, now_ms)
     return Candidates(start, found.user, found.row, features)
 
 
-def _promise(  # noqa: PLR0917  # columns
-    found: Evidence,
-    popularity: Floats,
-    touched: Int64s,
-    own: Int64s,
-    histories: Histories,
-    source: NeighbourSource,
-) -> Floats:
+def _promise(pool: Pool, popularity: Floats, width: int, histories: Histories) -> Floats32:
     """Return (c,) a simple score: pair weights, then what was touched before, then what is popular."""
-    promise = np.log1p(100.0 * found.score) + _FAR_SHARE * np.log1p(100.0 * found.two_steps)
-    size = max(source.size, 1)
-    key = found.user * size + found.row
-    user, position = np.nonzero(touched >= 0)
-    near = np.searchsorted(key, user * size + touched[user, position])
-    np.add.at(promise, near, 3.0 / (position + 1))
-    user, slot = np.nonzero(own >= 0)
-    at = np.searchsorted(key, user * size + own[user, slot])
-    promise[at] += _OWN_SHARE * np.log1p(histories.own.counts[user, slot])
-    return np.asarray(promise + 1e-4 * popularity)
+    promise = np.log1p(100.0 * pool.score) + _FAR_SHARE * np.log1p(100.0 * pool.two_steps)
+    promise += _SUPPORT_SHARE * np.log1p(np.bincount(pool.entry_of, minlength=promise.size))
+    promise += 1e-4 * popularity
+    if width:
+        promise += np.bincount(pool.touch_of, 3.0 / (pool.touch % width + 1), promise.size)
+    promise[pool.own_of] += _OWN_SHARE * np.log1p(histories.own.counts.ravel()[pool.own])
+    return promise.astype(np.float32)
 
 
-def _best(user: Int64s, promise: Floats, users: int, count: int) -> tuple[Int64s, Int64s, Int64s]:
+def _best(user: Int64s, promise: Floats32, users: int, count: int) -> tuple[Int64s, Int64s, Int64s]:
     """Return the best `count` candidates of every user in order, each one's place, and where users start."""
-    begin = np.searchsorted(user, np.arange(users + 1))
-    sizes = np.diff(begin)
-    width = max(int(sizes.max(initial=0)), 1)
-    grid = np.full((users, width), -np.inf)
-    grid[user, np.arange(user.size) - begin[user]] = promise
-    if width > count:
-        some = np.sort(np.argpartition(-grid, count - 1, axis=1)[:, :count], axis=1)
-        grid = np.take_along_axis(grid, some, axis=1)
-    else:
-        some = np.broadcast_to(np.arange(width), grid.shape)
-    order = np.argsort(-grid, axis=1, kind="stable")
-    places = np.take_along_axis(some, order, axis=1) + begin[:-1, None]
-    held = np.arange(order.shape[1]) < np.minimum(sizes, count)[:, None]
-    rank = np.broadcast_to(np.arange(order.shape[1]), held.shape)[held]
-    start = np.concatenate(([0], np.cumsum(np.minimum(sizes, count))))
-    return places[held], rank, start
+    grid, order, begin = _by_user(user, promise, users)
+    if grid.shape[1] > count:
+        # Few are as good as the last one that is kept: these are put into order, the rest is left alone.
+        least = np.partition(grid, grid.shape[1] - count, axis=1)[:, grid.shape[1] - count]
+        good = np.flatnonzero(promise >= least[user])
+        grid, order, begin = _by_user(user[good], promise[good], users)
+        order = good[order]
+    best = np.argsort(-grid, axis=1, kind="stable")[:, :count]
+    sizes = np.minimum(np.diff(begin), count)
+    held = np.arange(best.shape[1]) < sizes[:, None]
+    rank = np.broadcast_to(np.arange(best.shape[1]), held.shape)[held]
+    return order[(best + begin[:-1, None])[held]], rank, np.concatenate(([0], np.cumsum(sizes)))
+
+
+def _by_user(user: Int64s, promise: Floats32, users: int) -> tuple[Floats32, Int64s, Int64s]:
+    """Return a row for each user, filled up with -inf, the candidates in its order, and where each begins."""
+    order = np.argsort(user.astype(np.int16) if users < _MANY else user, kind="stable")
+    begin = np.concatenate(([0], np.cumsum(np.bincount(user, minlength=users))))
+    grid = np.full((users, max(int(np.diff(begin).max(initial=0)), 1)), -np.inf, np.float32)
+    owner = user[order]
+    grid[owner, np.arange(owner.size) - begin[owner]] = promise[order]
+    return grid, order, begin

@@ -3,11 +3,11 @@
 import numpy as np
 import numpy.typing as npt
 
-from online_models.events import Floats, Int64s, UInt64s
+from online_models.events import Floats, Int64s, UInt64s, hash_id
 from online_models.items.cooccurrence import CooccurrenceStore
 from online_models.items.popular import PopularLists
 from online_models.items.slots import BACKWARD, FORWARD, LAG1
-from online_models.items.source import Neighbourhood, lag1_shares, log2_or_none
+from online_models.items.source import Int32s, Neighbourhood, lag1_shares, log2_or_none
 
 
 class DirectNeighbours:
@@ -33,21 +33,26 @@ class DirectNeighbours:
         """Return the rows of items by hash, in the same shape, -1 where unknown."""
         return np.array(self._store.rows_of(hashes.ravel().tolist()), np.int64).reshape(hashes.shape)
 
-    def neighbours(self, rows: Int64s) -> Neighbourhood:
-        """Return the partners of known rows (n,), as many as would be broadcast."""
+    def hashes(self, rows: Int64s) -> UInt64s:
+        """Return the hashes of known rows (n,)."""
+        hashes: UInt64s = self._store.rows["hash"][rows]
+        return hashes
+
+    def neighbours(self, rows: Int64s | Int32s, most: int | None = None) -> Neighbourhood:
+        """Return the partners of known rows (n,), as many as would be broadcast, at most so many."""
         held = self._store.rows
         used = int(held["used"][rows].max(initial=0))
         hashes, weights = held["partner"][rows, :used], held["weights"][rows, :used]
-        width = self.settings.published_partners
-        if used > width:
-            total = weights[:, :, FORWARD] + weights[:, :, BACKWARD]
-            best = np.argsort(-total, axis=1, kind="stable")[:, :width]
-            hashes = np.take_along_axis(hashes, best, axis=1)
-            weights = np.take_along_axis(weights, best[:, :, None], axis=1)
+        total = weights[:, :, FORWARD] + weights[:, :, BACKWARD]
+        width = min(self.settings.published_partners, most or used)
+        best = np.argsort(-total, axis=1, kind="stable")[:, :width]
+        hashes = np.take_along_axis(hashes, best, axis=1)
+        weights = np.take_along_axis(weights, best[:, :, None], axis=1)
         weights[:, :, LAG1] = lag1_shares(weights[:, :, LAG1], held["popularity"][rows])
-        return Neighbourhood(self.rows_of(hashes), weights, held["epoch"][rows].astype(np.float64))
+        partners = self.rows_of(hashes).astype(np.int32)
+        return Neighbourhood(partners, weights, held["epoch"][rows].astype(np.float64))
 
-    def heat(self, rows: Int64s) -> tuple[Floats, Floats]:
+    def heat(self, rows: Int64s | Int32s) -> tuple[Floats, Floats]:
         """Return slow and fast heat of known rows (n,); -inf where never touched."""
         held = self._store.rows
         slow = log2_or_none(held["popularity"][rows]) + held["epoch"][rows]
@@ -67,6 +72,10 @@ class DirectNeighbours:
         """Return category codes of known rows (n,); 0 = unknown."""
         codes: Int64s = self._store.rows["category"][rows].view(np.int64)
         return codes
+
+    def category_code(self, name: str) -> int:
+        """Return the code of a category."""
+        return int(np.uint64(hash_id(name)).view(np.int64))
 
     def prices(self, rows: Int64s) -> Floats:
         """Return the latest prices of known rows (n,); NaN where unknown."""

@@ -1,7 +1,7 @@
 """What speaks for a candidate: partners of the newest touches, one and two steps away, own items, popularity.
 
-Everything is gathered for many users at once. A candidate's entries are sorted by user, item and source, so
-that sums are taken in one order however many users there are.
+Everything is gathered for many users at once. What speaks for a candidate is summed in the order in which it
+was gathered, user by user, so that sums do not depend on how many users there are.
 """
 
 from dataclasses import dataclass
@@ -11,14 +11,12 @@ import numpy as np
 
 from online_models.errors import InvalidParameterError
 from online_models.events import Floats, Int64s
-from online_models.items.slots import BACKWARD, FORWARD, LAG1
-from online_models.items.source import Neighbourhood, NeighbourSource
+from online_models.items.grouping import distinct
+from online_models.items.pairs import Floats32
+from online_models.items.slots import BACKWARD, FORWARD, WEIGHTS
+from online_models.items.source import Int32s, NeighbourSource
 
 LEAST_HEAT: Final = -20.0
-_NO_SOURCE: Final = 64
-"""Sources below it are positions of touches; this one and the next bring candidates without weight."""
-_TWO_STEPS: Final = 65
-_SOURCE_BITS: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,43 +68,81 @@ class WeightedNeighbours(NamedTuple):
     ----------
     user, position
         (m,) whose touch it is, and which (0 = newest).
-    row
-        (m,) the touched item.
     partners
-        (m, p) rows of its partners, -1 where there is none.
+        (m, p) rows of its partners, strongest first, -1 where there is none.
     weights
-        (m, p, 3) forward and backward weight, decayed to the present, divided by position and the touched
-        item's popularity; and the lag-1 share, for the newest touch only.
+        (m, p, 3) forward weight, backward weight and lag-1 share, as the source has them.
+    scale
+        (m,) what decays weights to the present and divides them by position and the item's popularity.
     share_scale
-        (m,) what makes weights shares of the item's touches: shrunk where there are few.
+        (m,) what makes weights shares of the item's touches: shrunk where there are few, and divided by the
+        distance from the third newest on.
     """
 
     user: Int64s
     position: Int64s
-    row: Int64s
-    partners: Int64s
-    weights: Floats
+    partners: Int32s
+    weights: Floats32
+    scale: Floats
     share_scale: Floats
 
 
-class Evidence(NamedTuple):
-    """What speaks for c candidates of n users, by user and item.
+class Pool(NamedTuple):
+    """Everything that is offered to n users, c candidates in no order, with what speaks for each.
 
     Parameters
     ----------
     user, row
-        (c,) the candidate, ascending by user and row.
+        (c,) the candidate; each once.
     score
         (c,) all pair weights with the newest touches, normalised by position and popularity.
-    forward, backward
-        (c, 3) share of touches of the last item, of the one before and of older ones together, that the
-        candidate came after or before; k steps apart counting 1/k.
-    lag1
-        (c,) share of the last item's touches that the candidate directly followed.
-    support
-        (c,) of how many of the newest touches it is a partner.
     two_steps
         (c,) share of touches two steps away from the newest touches.
+    near
+        The partners of the newest touches.
+    entry, entry_of
+        (e,) places in ``near.partners``, flattened, where there is a partner, and the candidate it is.
+    touch, touch_of
+        (t,) places in the touched rows, flattened, of known items, and the candidate each is.
+    own, own_of
+        (o,) the same of own items.
+    """
+
+    user: Int64s
+    row: Int64s
+    score: Floats
+    two_steps: Floats
+    near: WeightedNeighbours
+    entry: Int64s
+    entry_of: Int64s
+    touch: Int64s
+    touch_of: Int64s
+    own: Int64s
+    own_of: Int64s
+
+
+class Evidence(NamedTuple):
+    """What speaks for k candidates that are kept.
+
+    Parameters
+    ----------
+    user, row
+        (k,) the candidate.
+    score
+        (k,) all pair weights with the newest touches, normalised by position and popularity.
+    forward, backward
+        (k, 3) share of touches of the last item, of the one before and of older ones together, that the
+        candidate came after or before; d steps apart counting 1/d.
+    lag1
+        (k,) share of the last item's touches that the candidate directly followed.
+    support
+        (k,) of how many of the newest touches it is a partner.
+    two_steps
+        (k,) share of touches two steps away from the newest touches.
+    own
+        (k,) place of the candidate among the own items of all users, flattened; -1 where it is none.
+    newest, touches
+        (k,) position of its latest touch in this session, -1 without one, and how many touches.
     """
 
     user: Int64s
@@ -117,19 +153,9 @@ class Evidence(NamedTuple):
     lag1: Floats
     support: Int64s
     two_steps: Floats
-
-    def take(self, rows: Int64s) -> "Evidence":
-        """Return the given candidates."""
-        return Evidence(
-            user=self.user[rows],
-            row=self.row[rows],
-            score=self.score[rows],
-            forward=self.forward[rows],
-            backward=self.backward[rows],
-            lag1=self.lag1[rows],
-            support=self.support[rows],
-            two_steps=self.two_steps[rows],
-        )
+    own: Int64s
+    newest: Int64s
+    touches: Int64s
 
 
 def weighted_neighbours(
@@ -144,18 +170,14 @@ def weighted_neighbours(
     lasting = np.maximum(heat - instant, LEAST_HEAT)
     decay = np.exp2(near.instant - instant)
     scale = decay * np.exp2(-settings.source_power * lasting) / (position + 1)
-    weights = near.weights.astype(np.float64)
-    weights[:, :, :LAG1] *= scale[:, None, None]
-    weights[:, :, LAG1] *= (position == 0)[:, None]
-    back = np.exp2(settings.source_power * lasting) * (position + 1)
-    share = back / (np.exp2(lasting) + 1.0) / np.maximum(position - 1, 1)
-    return WeightedNeighbours(user, position, row, near.partners, weights, share)
+    share = decay / (np.exp2(lasting) + 1.0) / np.maximum(position - 1, 1)
+    return WeightedNeighbours(user, position, near.partners, near.weights, scale, share)
 
 
 def collect(
     settings: CandidateSettings, touched: Int64s, own: Int64s, source: NeighbourSource, now_ms: int
-) -> Evidence:
-    """Return everything that speaks for anything, candidates for which nothing speaks included.
+) -> Pool:
+    """Return everything that is offered, candidates for which nothing speaks included.
 
     Parameters
     ----------
@@ -172,53 +194,67 @@ def collect(
     """
     near = weighted_neighbours(settings, touched, source, now_ms)
     size = max(source.size, 1)
-    known = near.partners >= 0
-    far, far_share = two_steps(settings, near, source, now_ms)
-    offered = _offered(settings, touched, own, source)
-    entry_of = (near.partners + (near.user * size)[:, None] << _SOURCE_BITS) + near.position[:, None]
-    others = (far << _SOURCE_BITS) + _TWO_STEPS, (offered << _SOURCE_BITS) + _NO_SOURCE
-    keys = np.concatenate((entry_of[known], *others))
-    weights = near.weights[known]
-    scale = np.broadcast_to(near.share_scale[:, None], known.shape)[known]
-    order = np.argsort(keys)
-    ordered = keys[order]
-    candidate, code = ordered >> _SOURCE_BITS, ordered & ((1 << _SOURCE_BITS) - 1)
-    first = np.ones(order.size, np.bool_)
-    np.not_equal(candidate[1:], candidate[:-1], out=first[1:])
-    at = np.cumsum(first) - 1
-    user, row = np.divmod(candidate[first], size)
-    near_by = code < _NO_SOURCE
-    entry, target, position = order[near_by], at[near_by], np.minimum(code[near_by], 2)
-    reached = np.zeros(row.size)
-    is_far = code == _TWO_STEPS
-    reached[at[is_far]] = far_share[order[is_far] - entry.size]
-    weights, scale = weights[entry], scale[entry]
-    lag1 = np.zeros(row.size)
-    newest = position == 0
-    lag1[target[newest]] = weights[newest, LAG1]
-    place = target * 3 + position
-    return Evidence(
-        user=user,
-        row=row,
-        score=_sums(target, weights[:, FORWARD] + weights[:, BACKWARD], row.size),
-        forward=_sums(place, weights[:, FORWARD] * scale, row.size * 3).reshape(-1, 3),
-        backward=_sums(place, weights[:, BACKWARD] * scale, row.size * 3).reshape(-1, 3),
-        lag1=lag1,
-        support=np.bincount(target, minlength=row.size),
-        two_steps=reached,
+    entry = np.flatnonzero(near.partners >= 0)
+    entry_keys = (near.partners + (near.user * size)[:, None]).ravel()[entry]
+    far_keys, far_share = two_steps(settings, near, source, now_ms)
+    (touch, touch_keys), (own_at, own_keys) = _keys(touched, size), _keys(own, size)
+    offered = _offered(settings, touched, source)
+    keys = np.concatenate((entry_keys, far_keys, touch_keys, own_keys, offered))
+    last, group = distinct(keys)
+    of_entry, of_far, of_touch, of_own, _ = np.split(
+        group, np.cumsum([entry.size, far_keys.size, touch.size, own_at.size])
     )
+    user, row = np.divmod(keys[last], size)
+    both = (near.weights[:, :, FORWARD] + near.weights[:, :, BACKWARD]) * near.scale[:, None]
+    score = _sums(of_entry, both.ravel()[entry], row.size)
+    far = _sums(of_far, far_share, row.size)
+    return Pool(user, row, score, far, near, entry, of_entry, touch, of_touch, own_at, of_own)
 
 
-def _offered(settings: CandidateSettings, touched: Int64s, own: Int64s, source: NeighbourSource) -> Int64s:
-    """Return keys (user times size plus row) of what is offered without pair weights, each once."""
-    size = max(source.size, 1)
-    everyone = np.arange(len(touched))[:, None] * size
-    offers = [touched, own]
-    if touched.shape[1]:
-        offers.append(source.of_same_category(touched[:, 0]))
-    keys = [(everyone + rows)[rows >= 0] for rows in offers]
-    popular = source.popular()[: settings.popular]
-    return np.unique(np.concatenate([*keys, (everyone + popular).ravel()]))
+def weigh(pool: Pool, kept: Int64s, in_session: Int64s, width: int) -> Evidence:
+    """Return what speaks for the candidates that are kept.
+
+    Parameters
+    ----------
+    pool
+        Everything offered.
+    kept
+        (k,) candidates of the pool.
+    in_session
+        (n,) how many of each user's newest touches belong to the present session.
+    width
+        Newest touches that were looked at.
+    """
+    place = np.full(pool.row.size, -1)
+    place[kept] = np.arange(kept.size)
+    near = pool.near
+    target = place[pool.entry_of]
+    listed = np.flatnonzero(target >= 0)
+    target, entry = target[listed], pool.entry[listed]
+    touch = entry // max(near.partners.shape[1], 1)
+    position, share = near.position[touch], near.share_scale[touch]
+    forward, backward, lag1 = near.weights.reshape(-1, WEIGHTS)[entry].T.astype(np.float64)
+    cell = target * 3 + np.minimum(position, 2)
+    newest = np.flatnonzero(position == 0)
+    followed = np.zeros(kept.size)
+    followed[target[newest]] = lag1[newest]
+    # What is not kept has place -1: it is written to the end, which is cut off.
+    own = np.full(kept.size + 1, -1)
+    own[place[pool.own_of]] = pool.own
+    latest, touches = _session(pool, place, kept.size, in_session, width)
+    return Evidence(
+        user=pool.user[kept],
+        row=pool.row[kept],
+        score=pool.score[kept],
+        forward=_sums(cell, forward * share, kept.size * 3).reshape(-1, 3),
+        backward=_sums(cell, backward * share, kept.size * 3).reshape(-1, 3),
+        lag1=followed,
+        support=np.bincount(target, minlength=kept.size),
+        two_steps=pool.two_steps[kept],
+        own=own[:-1],
+        newest=latest,
+        touches=touches,
+    )
 
 
 def two_steps(
@@ -240,32 +276,53 @@ def two_steps(
     Returns
     -------
     tuple
-        (d,) distinct keys, user times the source's size plus row, ascending; (d,) their shares of touches.
+        (d,) keys, user times the source's size plus row, as often as they are reached; (d,) their shares of
+        touches.
     """
     size, width = max(source.size, 1), settings.second_partners
     begin = np.flatnonzero(near.position < settings.second_positions)
-    partners, weights = _strongest(near.partners[begin], near.weights[begin], width)
-    weights = weights * near.share_scale[begin][:, None] / (near.position[begin] + 1)[:, None]
-    known = partners >= 0
-    middle, owner = partners[known], np.repeat(near.user[begin], known.sum(axis=1))
-    steps: Neighbourhood = source.neighbours(middle)
-    ends, shares = _strongest(steps.partners, steps.weights.astype(np.float64), width)
+    partners, weights = near.partners[begin, :width], near.weights[begin, :width]
+    share = near.share_scale[begin] / (near.position[begin] + 1)
+    speaks = (weights[:, :, FORWARD] + weights[:, :, BACKWARD]) * share[:, None]
+    known = np.flatnonzero(partners >= 0)
+    middle = partners.ravel()[known]
+    owner = near.user[begin][known // max(partners.shape[1], 1)]
+    steps = source.neighbours(middle, width)
     instant = now_ms / source.settings.half_life_ms
     touches = np.exp2(np.maximum(source.heat(middle)[0] - instant, LEAST_HEAT)) + 1.0
-    shares = shares * (weights[known] * np.exp2(steps.instant - instant) / touches)[:, None]
-    reached = ends >= 0
-    keys = ((owner * size)[:, None] + ends)[reached]
-    distinct, back = np.unique(keys, return_inverse=True)
-    return distinct, _sums(back, shares[reached], distinct.size)
+    scale = speaks.ravel()[known] * np.exp2(steps.instant - instant) / touches
+    shares = (steps.weights[:, :, FORWARD] + steps.weights[:, :, BACKWARD]) * scale[:, None]
+    reached = np.flatnonzero(steps.partners >= 0)
+    keys = (steps.partners + (owner * size)[:, None]).ravel()[reached]
+    return keys, shares.ravel()[reached]
 
 
-def _strongest(partners: Int64s, weights: Floats, count: int) -> tuple[Int64s, Floats]:
-    """Return the `count` partners with most weight in both directions, and that weight."""
-    both = np.where(partners >= 0, weights[:, :, FORWARD] + weights[:, :, BACKWARD], -1.0)
-    if partners.shape[1] > count:
-        best = np.argpartition(-both, count - 1, axis=1)[:, :count]
-        partners, both = np.take_along_axis(partners, best, 1), np.take_along_axis(both, best, 1)
-    return partners, both
+def _session(pool: Pool, place: Int64s, kept: int, in_session: Int64s, width: int) -> tuple[Int64s, Int64s]:
+    """Return the position of each kept candidate's latest touch in its session, and how many it has there."""
+    user, position = np.divmod(pool.touch, max(width, 1))
+    target = place[pool.touch_of]
+    present = np.flatnonzero((target >= 0) & (position < in_session[user]))
+    target, position = target[present], position[present]
+    newest = np.full(kept, -1)
+    # Newest first: written backwards, the latest touch of an item stays.
+    newest[target[::-1]] = position[::-1]
+    return newest, np.bincount(target, minlength=kept)
+
+
+def _keys(rows: Int64s, size: int) -> tuple[Int64s, Int64s]:
+    """Return the places of known rows (n, k), flattened, and their keys: user times size plus row."""
+    places = np.flatnonzero(rows >= 0)
+    return places, rows.ravel()[places] + places // max(rows.shape[1], 1) * size
+
+
+def _offered(settings: CandidateSettings, touched: Int64s, source: NeighbourSource) -> Int64s:
+    """Return keys of what is offered by its popularity: in the last item's category, and to everyone."""
+    size = max(source.size, 1)
+    everyone = np.arange(len(touched))[:, None] * size
+    popular = (everyone + source.popular()[: settings.popular]).ravel()
+    if not touched.shape[1]:
+        return popular
+    return np.concatenate((_keys(source.of_same_category(touched[:, 0]), size)[1], popular))
 
 
 def _sums(group: Int64s, values: Floats, groups: int) -> Floats:

@@ -80,8 +80,7 @@ _PERCENT: Final = 100.0
 def describe(  # noqa: PLR0917  # columns
     found: Evidence,
     rank: Int64s,
-    touched: Int64s,
-    own: Int64s,
+    last: Int64s,
     histories: Histories,
     source: NeighbourSource,
     now_ms: int,
@@ -94,62 +93,50 @@ def describe(  # noqa: PLR0917  # columns
         What speaks for the candidates.
     rank
         (c,) place among the user's candidates, from 0.
-    touched
-        (n, r) rows of the newest touches, newest first, -1 where unknown.
-    own
-        (n, k) rows of what the users touched in any session, -1 where unknown.
+    last
+        (n, 1) rows of the newest touches, -1 where unknown; (n, 0) where no history has any.
     histories, source, now_ms
         The n users, where rows belong, and present event time in epoch milliseconds.
     """
-    table = np.zeros((found.row.size, len(RANK_FEATURES)), np.float32)
-    shares = (*found.forward.T, *found.backward.T)
-    for column, share in enumerate(shares):
-        table[:, column] = _percent(share)
-    table[:, COLUMN["two_steps"]] = _percent(found.two_steps)
-    table[:, COLUMN["rank"]] = -0.5 * np.log1p(rank)
-    table[:, COLUMN["support"]] = np.log1p(found.support)
-    table[:, COLUMN["session_length"]] = 0.5 * np.log1p(histories.session_length)[found.user]
-    if touched.shape[1]:
-        _add_session(table, found, touched, histories)
-        _add_last(table, found, touched[:, 0], source, now_ms)
-    _add_own(table, found, own, histories.own, source)
+    # Column by column in memory; a ranker wants the other order.
+    table = np.zeros((len(RANK_FEATURES), found.row.size), np.float32)
+    table[:3] = _percent(found.forward.T)
+    table[3:6] = _percent(found.backward.T)
+    table[COLUMN["two_steps"]] = _percent(found.two_steps)
+    table[COLUMN["rank"]] = -0.5 * np.log1p(rank)
+    table[COLUMN["support"]] = np.log1p(found.support)
+    table[COLUMN["session_length"]] = 0.5 * np.log1p(histories.session_length)[found.user]
+    _add_session(table, found)
+    if last.shape[1]:
+        _add_last(table, found, last[:, 0], source, now_ms)
+    _add_own(table, found, histories.own)
     _add_popularity(table, found, source, now_ms)
     lag1 = _percent(found.lag1)
-    table[:, COLUMN["reload_share"]] = lag1 * table[:, COLUMN["is_last"]]
-    table[:, COLUMN["lag1_share"]] = lag1 * (1.0 - table[:, COLUMN["is_last"]])
-    return table
+    table[COLUMN["reload_share"]] = lag1 * table[COLUMN["is_last"]]
+    table[COLUMN["lag1_share"]] = lag1 * (1.0 - table[COLUMN["is_last"]])
+    return np.ascontiguousarray(table.T)
 
 
-def _percent(share: Floats) -> Floats:
-    return np.asarray(np.log1p(_PERCENT * share) / 3.0)
+def _percent(share: Floats) -> Floats32:
+    return np.asarray(np.log1p(np.float32(_PERCENT) * share.astype(np.float32)) / np.float32(3.0))
 
 
-def _add_session(table: Floats32, found: Evidence, touched: Int64s, histories: Histories) -> None:
-    in_session = np.arange(touched.shape[1]) < histories.in_session[:, None]
-    same = (touched[found.user] == found.row[:, None]) & in_session[found.user]
-    count = same.sum(axis=1)
-    newest = same.argmax(axis=1)
-    table[:, COLUMN["session_recency"]] = np.where(count > 0, 1.0 / (newest + 1), 0.0)
-    table[:, COLUMN["session_count"]] = np.log1p(count)
-    table[:, COLUMN["is_last"]] = (count > 0) & (newest == 0)
-    table[:, COLUMN["is_second"]] = (count > 0) & (newest == 1)
+def _add_session(table: Floats32, found: Evidence) -> None:
+    touched = found.newest >= 0
+    table[COLUMN["session_recency"]] = touched / np.maximum(found.newest + 1.0, 1.0)
+    table[COLUMN["session_count"]] = np.log1p(found.touches)
+    table[COLUMN["is_last"]] = found.newest == 0
+    table[COLUMN["is_second"]] = found.newest == 1
 
 
-def _add_own(table: Floats32, found: Evidence, rows: Int64s, own: OwnItems, source: NeighbourSource) -> None:
-    if not own.items.size:
-        return
-    user, slot = np.nonzero(rows >= 0)
-    key = found.user * max(source.size, 1) + found.row
-    order = np.argsort(key)
-    wanted = user * max(source.size, 1) + rows[user, slot]
-    at = np.minimum(np.searchsorted(key, wanted, sorter=order), max(key.size - 1, 0))
-    at = order[at] if key.size else at
-    hit = np.flatnonzero(key[at] == wanted) if key.size else at[:0]
-    at, user, slot = at[hit], user[hit], slot[hit]
-    age = own.last_s.max(axis=1, initial=0).astype(np.int64)[user] - own.last_s[user, slot].astype(np.int64)
-    table[at, COLUMN["own"]] = 1.0
-    table[at, COLUMN["own_count"]] = np.log1p(own.counts[user, slot])
-    table[at, COLUMN["own_age"]] = 0.1 * np.log1p(age)
+def _add_own(table: Floats32, found: Evidence, own: OwnItems) -> None:
+    at = np.flatnonzero(found.own >= 0)
+    place = found.own[at]
+    latest = own.last_s.max(axis=1, initial=0).astype(np.int64)
+    age = latest[found.user[at]] - own.last_s.ravel()[place].astype(np.int64)
+    table[COLUMN["own"], at] = 1.0
+    table[COLUMN["own_count"], at] = np.log1p(own.counts.ravel()[place].astype(np.float64))
+    table[COLUMN["own_age"], at] = 0.1 * np.log1p(age)
 
 
 def _add_popularity(table: Floats32, found: Evidence, source: NeighbourSource, now_ms: int) -> None:
@@ -157,13 +144,12 @@ def _add_popularity(table: Floats32, found: Evidence, source: NeighbourSource, n
     slow, fast = source.heat(found.row)
     log_slow = 0.25 * np.log(2.0) * np.maximum(slow - now_ms / settings.half_life_ms, LEAST_HEAT)
     log_fast = 0.25 * np.log(2.0) * np.maximum(fast - now_ms / settings.lately_half_life_ms, LEAST_HEAT)
-    table[:, COLUMN["log_popularity"]] = log_slow
-    table[:, COLUMN["log_lately"]] = log_fast
-    table[:, COLUMN["trend"]] = log_fast - log_slow
-    table[:, COLUMN["cooccurrence"]] = _percent(found.score)
-    nothing = (found.support == 0) & (table[:, COLUMN["own"]] == 0) & (found.two_steps == 0)
-    nothing &= table[:, COLUMN["session_recency"]] == 0
-    table[:, COLUMN["fallback_popularity"]] = nothing * log_fast
+    table[COLUMN["log_popularity"]] = log_slow
+    table[COLUMN["log_lately"]] = log_fast
+    table[COLUMN["trend"]] = log_fast - log_slow
+    table[COLUMN["cooccurrence"]] = _percent(found.score)
+    nothing = (found.support == 0) & (found.own < 0) & (found.two_steps == 0) & (found.newest < 0)
+    table[COLUMN["fallback_popularity"]] = nothing * log_fast
 
 
 def _add_last(table: Floats32, found: Evidence, last: Int64s, source: NeighbourSource, now_ms: int) -> None:
@@ -176,10 +162,10 @@ def _add_last(table: Floats32, found: Evidence, last: Int64s, source: NeighbourS
     popularity = np.where(known, 0.25 * np.log(2.0) * np.maximum(heat, LEAST_HEAT), 0.0)
     category = np.where(known, source.categories(safe), 0)[found.user]
     price = np.where(known, source.prices(safe), np.nan)[found.user]
-    table[:, COLUMN["last_popularity"]] = popularity[found.user]
-    table[:, COLUMN["same_category"]] = (category != 0) & (source.categories(found.row) == category)
+    table[COLUMN["last_popularity"]] = popularity[found.user]
+    table[COLUMN["same_category"]] = (category != 0) & (source.categories(found.row) == category)
     theirs = source.prices(found.row)
     both = (price > 0) & (theirs > 0)
     gap = np.zeros(found.row.size)
     gap[both] = np.minimum(np.abs(np.log(theirs[both] / price[both])), 2.0)
-    table[:, COLUMN["price_gap"]] = gap
+    table[COLUMN["price_gap"]] = gap

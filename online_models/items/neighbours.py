@@ -11,7 +11,7 @@ from online_models.events import Floats, Int64s, UInt64s
 from online_models.items.pairs import Floats32
 from online_models.items.popular import PopularLists
 from online_models.items.settings import CooccurrenceSettings
-from online_models.items.source import Neighbourhood, log2_or_none
+from online_models.items.source import Int32s, Neighbourhood, log2_or_none
 
 NOT_KNOWN: Final = -1
 _MARGIN: Final = 1_000
@@ -163,14 +163,20 @@ class NeighbourTable:
     def rows_of(self, hashes: UInt64s) -> Int64s:
         """Return the rows of items by hash, in the same shape, -1 where unknown."""
         get = self._row_of.get
-        rows = np.array([get(value, NOT_KNOWN) for value in hashes.ravel().tolist()], np.int64)
+        rows = np.full(hashes.size, NOT_KNOWN)
+        given = np.flatnonzero(hashes)
+        rows[given] = [get(value, NOT_KNOWN) for value in hashes.ravel()[given].tolist()]
         return rows.reshape(hashes.shape)
 
-    def neighbours(self, rows: Int64s) -> Neighbourhood:
-        """Return the partners of known rows (n,)."""
-        return Neighbourhood(self._partner[rows].astype(np.int64), self._weights[rows], self._instant[rows])
+    def hashes(self, rows: Int64s) -> UInt64s:
+        """Return the hashes of known rows (n,)."""
+        return self.hash[rows]
 
-    def heat(self, rows: Int64s) -> tuple[Floats, Floats]:
+    def neighbours(self, rows: Int64s | Int32s, most: int | None = None) -> Neighbourhood:
+        """Return the partners of known rows (n,), at most so many."""
+        return Neighbourhood(self._partner[rows, :most], self._weights[rows, :most], self._instant[rows])
+
+    def heat(self, rows: Int64s | Int32s) -> tuple[Floats, Floats]:
         """Return slow and fast heat of known rows (n,); -inf where never touched."""
         return self._heat[0, rows], self._heat[1, rows]
 
@@ -186,6 +192,10 @@ class NeighbourTable:
     def categories(self, rows: Int64s) -> Int64s:
         """Return category codes of known rows (n,); 0 = unknown."""
         return self._category[rows]
+
+    def category_code(self, name: str) -> int:
+        """Return the code of a category, -1 where no item has it."""
+        return self._category_code.get(name, NOT_KNOWN)
 
     def prices(self, rows: Int64s) -> Floats:
         """Return the latest prices of known rows (n,); NaN where unknown."""

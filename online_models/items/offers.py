@@ -7,7 +7,7 @@ import numpy as np
 from online_models.events import Int64s
 from online_models.items.evidence import CandidateSettings, two_steps, weighted_neighbours
 from online_models.items.histories import Histories
-from online_models.items.source import NeighbourSource
+from online_models.items.source import Int32s, NeighbourSource
 
 
 def offers(
@@ -29,7 +29,7 @@ def offers(
     touched = source.rows_of(histories.items[:, : settings.positions])
     near = weighted_neighbours(settings, touched, source, now_ms)
     far, _ = two_steps(settings, near, source, now_ms)
-    found = {
+    found: dict[str, Int64s | Int32s] = {
         "partners": near.partners,
         "two steps": far,
         "newest touches": touched,
@@ -37,4 +37,4 @@ def offers(
         "category": source.of_same_category(touched[:, 0]) if touched.shape[1] else touched,
         "popular now": source.popular()[: settings.popular],
     }
-    return {name: np.unique(rows[rows >= 0]) for name, rows in found.items()}
+    return {name: np.unique(rows[rows >= 0].astype(np.int64)) for name, rows in found.items()}

@@ -1,11 +1,11 @@
-"""What a list leaves out or moves back, whatever the ranking says."""
+"""What a list leaves out, whatever the ranking says, and the settings of the list policy."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from online_models.errors import InvalidParameterError
-from online_models.events import Int64s, UInt64s
+from online_models.events import UInt64s
 from online_models.items.candidates import Candidates
 from online_models.items.histories import Histories
 from online_models.items.slots import Bools
@@ -24,6 +24,12 @@ class PolicySettings:
         Share of a list that one category may fill while others have candidates, above 0 to 1.
     depth
         Ranks considered for a list of k are ``depth * k``, at least 1.
+    diversity
+        Weight of dissimilarity against relevance, 0 to below 1; 0 leaves the ranking as it is.
+    popularity_damping
+        Power of an item's popularity by which its odds are divided, 0 to 1.
+    cold_share
+        Share of a list kept for new items of the catalogue, 0 to 0.5; a list of 20 has one at 0.05.
 
     Raises
     ------
@@ -34,6 +40,9 @@ class PolicySettings:
     repurchase_window_ms: int = 14 * 86_400_000
     category_share: float = 0.5
     depth: int = 3
+    diversity: float = 0.0
+    popularity_damping: float = 0.0
+    cold_share: float = 0.05
 
     def __post_init__(self) -> None:
         if self.repurchase_window_ms < 0:
@@ -44,6 +53,11 @@ class PolicySettings:
             raise InvalidParameterError(f"category_share must be above 0 to 1, got {self.category_share}")
         if self.depth < 1:
             raise InvalidParameterError(f"depth must be at least 1, got {self.depth}")
+        if not 0.0 <= self.diversity < 1.0:
+            raise InvalidParameterError(f"diversity must be 0 to below 1, got {self.diversity}")
+        for name, most in (("popularity_damping", 1.0), ("cold_share", 0.5)):
+            if not 0.0 <= getattr(self, name) <= most:
+                raise InvalidParameterError(f"{name} must be 0 to {most}, got {getattr(self, name)}")
 
 
 def excluded(
@@ -52,10 +66,8 @@ def excluded(
     histories: Histories,
     source: NeighbourSource,
     now_ms: int,
-    *,
-    withdrawn: UInt64s,
 ) -> Bools:
-    """Return which candidates may not be listed: withdrawn, bought a short while ago, or looked at just now.
+    """Return which candidates may not be listed: bought a short while ago, or looked at just now.
 
     Items known by their hash only cannot be listed either.
 
@@ -67,12 +79,8 @@ def excluded(
         The candidates of n users, their histories, and where the rows belong.
     now_ms
         Present event time, epoch milliseconds.
-    withdrawn
-        Hashes of items that must not be listed: erased, or out of stock.
     """
     out = source.nameless(candidates.row)
-    if withdrawn.size:
-        out |= np.isin(candidates.row, source.rows_of(withdrawn))
     if histories.items.shape[1]:
         shown = source.rows_of(np.where(histories.in_session > 0, histories.items[:, 0], 0))
         out |= candidates.row == shown[candidates.user]
@@ -85,32 +93,11 @@ def excluded(
     return out
 
 
-def spread_categories(settings: PolicySettings, rows: Int64s, source: NeighbourSource, k: int) -> Int64s:
-    """Return the places (n, k) of the ranked rows that make the list, in order.
-
-    A category keeps its best items up to its share of the list; what exceeds it moves behind everything
-    else. This is maximal marginal relevance with a similarity of one within a category, beyond the cap.
-
-    Parameters
-    ----------
-    settings
-        The share of a category.
-    rows
-        (n, d) ranked rows, -1 where there are fewer.
-    source
-        Where the categories are read.
-    k
-        Length of a list.
-
-    References
-    ----------
-    Carbonell, Goldstein: The use of MMR, diversity-based reranking for reordering documents, 1998.
-    """
-    cap = max(1, int(np.ceil(k * settings.category_share)))
-    codes = np.where(rows >= 0, source.categories(rows), 0)
-    same = (codes[:, :, None] == codes[:, None, :]) & (codes != 0)[:, :, None]
-    before = np.tril(np.ones(same.shape[1:], np.bool_), -1)
-    over = (same & before).sum(axis=2) >= cap
-    behind = np.where(rows < 0, 2, over)
-    places: Int64s = np.argsort(behind, axis=1, kind="stable")[:, :k]
-    return places
+def met(settings: PolicySettings, histories: Histories, items: UInt64s, now_ms: int) -> Bools:
+    """Return (n, p) which of p items, by hash, each of n users bought a short while ago or looks at now."""
+    lately = histories.bought_ms > now_ms - settings.repurchase_window_ms
+    bought = (histories.bought[:, :, None] == items) & lately[:, :, None]
+    if not histories.items.shape[1]:
+        return np.asarray(bought.any(axis=1), np.bool_)
+    shown = np.where(histories.in_session > 0, histories.items[:, 0], 0)
+    return np.asarray(bought.any(axis=1) | (shown[:, None] == items), np.bool_)

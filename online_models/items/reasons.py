@@ -4,11 +4,12 @@ import numpy as np
 
 from online_models.events import Int64s
 from online_models.items.evidence import CandidateSettings, weighted_neighbours
+from online_models.items.grouping import distinct
 from online_models.items.histories import Histories
-from online_models.items.slots import BACKWARD, FORWARD, Bools
+from online_models.items.slots import WEIGHTS, Bools
 from online_models.items.source import NeighbourSource
 
-_CHUNK = 32
+_CHUNK = 64
 
 
 def explain(
@@ -40,27 +41,40 @@ def _explain_chunk(
     settings: CandidateSettings, rows: Int64s, histories: Histories, source: NeighbourSource, now_ms: int
 ) -> list[list[str]]:
     touched = source.rows_of(histories.items[:, : settings.positions])
-    at, forward = _strongest(settings, rows, touched, source, now_ms)
+    by, forward = _strongest(settings, rows, touched, source, now_ms)
     steps = _own_steps(rows, touched, histories)
-    sources = np.where(at >= 0, touched[np.arange(len(touched))[:, None], at], -1) if touched.size else at
     last = touched[:, 0].tolist() if touched.shape[1] else [-1] * len(touched)
-    columns = zip(rows.tolist(), steps.tolist(), sources.tolist(), forward.tolist(), last, strict=True)
-    return [
-        [
-            _sentence(row, step, by, after=after, last=before, source=source)
-            for row, step, by, after in zip(listed, own, speaks, direction, strict=True)
-            if row >= 0
-        ]
-        for listed, own, speaks, direction, before in columns
-    ]
+    columns = zip(rows.tolist(), steps.tolist(), by.tolist(), forward.tolist(), last, strict=True)
+    return [_sentences(source, *of_user) for of_user in columns]
 
 
-def _sentence(row: int, steps: int, by: int, *, after: bool, last: int, source: NeighbourSource) -> str:
-    if steps:
-        return _viewed(steps)
-    if by >= 0:
-        name = source.item_id(by) or "what you viewed"
-        return f"people who viewed {name} next viewed this" if after else f"people viewed this before {name}"
+def _sentences(  # noqa: PLR0917  # columns
+    source: NeighbourSource, rows: list[int], steps: list[int], by: list[int], after: list[bool], last: int
+) -> list[str]:
+    told: list[str] = []
+    # Few touches speak for most of a list.
+    known: dict[tuple[int, bool], str] = {}
+    for row, own, speaks, forward in zip(rows, steps, by, after, strict=True):
+        if row < 0:
+            continue
+        if own:
+            told.append(_viewed(own))
+        elif speaks < 0:
+            told.append(_popular(source, row, last))
+        else:
+            text = known.get((speaks, forward))
+            if text is None:
+                text = known[speaks, forward] = _spoken_for(source.item_id(speaks), after=forward)
+            told.append(text)
+    return told
+
+
+def _spoken_for(name: str, *, after: bool) -> str:
+    name = name or "what you viewed"
+    return f"people who viewed {name} next viewed this" if after else f"people viewed this before {name}"
+
+
+def _popular(source: NeighbourSource, row: int, last: int) -> str:
     category = source.category(row)
     alike = category and last >= 0 and source.category(last) == category
     return f"popular in {category}" if alike else "popular now"
@@ -69,27 +83,32 @@ def _sentence(row: int, steps: int, by: int, *, after: bool, last: int, source: 
 def _strongest(
     settings: CandidateSettings, rows: Int64s, touched: Int64s, source: NeighbourSource, now_ms: int
 ) -> tuple[Int64s, Bools]:
-    """Return for each listed row the position of the touch that speaks most for it (-1 = none), and how.
+    """Return for each listed row (n, k) the row of the touch that speaks most for it (-1 = none), and how.
 
-    The second array says whether the row came after that touch (True) or before it.
+    The second array says whether the listed row came after that touch (True) or before it.
     """
     near = weighted_neighbours(settings, touched, source, now_ms)
-    shape = (*touched.shape, near.partners.shape[1])
-    partners = np.full(shape, -1, np.int32)
-    partners[near.user, near.position] = near.partners
-    weights = np.zeros((2, *shape), np.float32)
-    weights[FORWARD, near.user, near.position] = near.weights[:, :, FORWARD]
-    weights[BACKWARD, near.user, near.position] = near.weights[:, :, BACKWARD]
-    flat = (len(touched), 1, -1)
-    match = rows.astype(np.int32)[:, :, None] == partners.reshape(flat)
-    total = np.where(match, weights.sum(axis=0).reshape(flat), np.float32(0.0))
-    if not total.shape[2]:
-        return np.full(rows.shape, -1), np.zeros(rows.shape, np.bool_)
-    best = total.argmax(axis=2)
-    forward = np.take_along_axis(weights[FORWARD].reshape(len(touched), -1), best, axis=1)
-    backward = np.take_along_axis(weights[BACKWARD].reshape(len(touched), -1), best, axis=1)
-    found = np.take_along_axis(total, best[:, :, None], axis=2)[:, :, 0] > 0.0
-    return np.where(found, best // shape[2], -1), forward >= backward
+    size = max(source.size, 1)
+    entry = np.flatnonzero(near.partners >= 0)
+    keys = (near.partners + (near.user * size)[:, None]).ravel()[entry]
+    listed = np.flatnonzero(rows >= 0)
+    wanted = rows.ravel()[listed] + listed // max(rows.shape[1], 1) * size
+    groups, group = distinct(np.concatenate((keys, wanted)))
+    place = np.full(groups.size, -1)
+    place[group[keys.size :]] = listed
+    target = place[group[: keys.size]]
+    speaking = np.flatnonzero(target >= 0)
+    target, entry = target[speaking], entry[speaking]
+    touch = entry // max(near.partners.shape[1], 1)
+    forward, backward, _ = near.weights.reshape(-1, WEIGHTS)[entry].T
+    total = (forward + backward) * near.scale[touch]
+    # The strongest comes last of its target's, of equal ones the newest: what is written last stays.
+    order = np.lexsort((-entry, total, target))
+    order = order[total[order] > 0.0]
+    by, after = np.full(rows.size, -1), np.zeros(rows.size, np.bool_)
+    by[target[order]] = touched[near.user, near.position][touch[order]]
+    after[target[order]] = forward[order] >= backward[order]
+    return by.reshape(rows.shape), after.reshape(rows.shape)
 
 
 def _own_steps(rows: Int64s, touched: Int64s, histories: Histories) -> Int64s:

@@ -5,17 +5,22 @@ from typing import Final
 
 import numpy as np
 
-from online_models.events import Floats, Int64s, UInt64s
+from online_models.events import Floats, Int64s
 from online_models.items.candidates import Candidates, gather
+from online_models.items.cold import ColdItems
+from online_models.items.compose import PROMOTED, Lists, add_cold, pin
+from online_models.items.diversity import arrange, damping
 from online_models.items.evidence import CandidateSettings
 from online_models.items.histories import Histories
-from online_models.items.policy import PolicySettings, excluded, spread_categories
+from online_models.items.policy import PolicySettings, excluded
 from online_models.items.ranker import BaseRanker, Ranker
 from online_models.items.reasons import explain
+from online_models.items.shop import Shop
+from online_models.items.slots import Bools
 from online_models.items.source import NeighbourSource
 
 _CHUNK: Final = 64
-_NONE_WITHDRAWN: Final = np.zeros(0, np.uint64)
+_NO_SHOP: Final = Shop()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +37,6 @@ class Ranking:
 
     rows: Int64s
     scores: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class Lists:
-    """The lists of n users.
-
-    Parameters
-    ----------
-    items
-        n lists of item ids, best first.
-    scores
-        n lists of scores.
-    reasons
-        n lists of sentences: why the item is there.
-    """
-
-    items: list[list[str]]
-    scores: list[list[float]]
-    reasons: list[list[str]]
 
 
 class Recommender:
@@ -85,8 +71,15 @@ class Recommender:
         ranker: Ranker | None = None,
     ) -> None:
         self._candidates = candidates or CandidateSettings()
-        self._policy = policy or PolicySettings()
+        self.policy = policy or PolicySettings()
         self.ranker: Ranker = ranker or BaseRanker()
+        self._cold = ColdItems()
+
+    def with_policy(self, policy: PolicySettings) -> "Recommender":
+        """Return a recommender that differs in its list policy."""
+        made = Recommender(self._candidates, policy, self.ranker)
+        made._cold = self._cold
+        return made
 
     def candidates(self, histories: Histories, source: NeighbourSource, now_ms: int) -> Candidates:
         """Return the candidates of users with their features: what a ranker learns from."""
@@ -119,9 +112,9 @@ class Recommender:
         now_ms: int,
         k: int = 20,
         *,
-        withdrawn: UInt64s = _NONE_WITHDRAWN,
+        shop: Shop = _NO_SHOP,
     ) -> Lists:
-        """Return lists after the policy, each item with its reason.
+        """Return lists after the policy and the shop's rules, each item with its reason.
 
         Parameters
         ----------
@@ -133,24 +126,43 @@ class Recommender:
             Present event time, epoch milliseconds.
         k
             Length of a list.
-        withdrawn
-            Hashes of items that must not be listed: erased, or out of stock.
+        shop
+            Its catalogue and rules.
         """
         lists = Lists([], [], [])
         for part in _chunks(histories):
-            found = self.candidates(part, source, now_ms)
-            scores = self.ranker.score_many(found.features)
-            out = excluded(self._policy, found, part, source, now_ms, withdrawn=withdrawn)
-            ranking = _best(found, np.where(out, -np.inf, scores), self._policy.depth * k)
-            places = spread_categories(self._policy, ranking.rows, source, k)
-            rows = np.take_along_axis(ranking.rows, places, axis=1)
-            listed = np.take_along_axis(ranking.scores, places, axis=1)
-            lists.items.extend(
-                [source.item_id(row) for row in of_user if row >= 0] for of_user in rows.tolist()
+            ranking, boosted = self._listed(part, source, now_ms, k, shop)
+            reasons = explain(self._candidates, ranking.rows, part, source, now_ms)
+            made = Lists(
+                [[source.item_id(row) for row in rows if row >= 0] for rows in ranking.rows.tolist()],
+                [[score for score in scored if score > -np.inf] for scored in ranking.scores.tolist()],
+                [
+                    [text + PROMOTED if up else text for text, up in zip(*pair, strict=False)]
+                    for pair in zip(reasons, boosted.tolist(), strict=True)
+                ],
             )
-            lists.scores.extend([score for score in scored if score > -np.inf] for scored in listed.tolist())
-            lists.reasons.extend(explain(self._candidates, rows, part, source, now_ms))
+            cold = self._cold.pick(shop, part, source, now_ms, int(k * self.policy.cold_share + 0.5))
+            add_cold(made, cold, shop, k)
+            pin(made, self.policy, part, shop, now_ms, k=k)
+            lists.extend(made)
         return lists
+
+    def _listed(
+        self, histories: Histories, source: NeighbourSource, now_ms: int, k: int, shop: Shop
+    ) -> tuple[Ranking, Bools]:
+        """Return what is listed by rank, policy and shop, and (n, k) what the shop has moved up."""
+        policy = self.policy
+        found = self.candidates(histories, source, now_ms)
+        out, bonus = shop.judge(found.row, source, now_ms)
+        out |= excluded(policy, found, histories, source, now_ms)
+        scores = self.ranker.score_many(found.features) + bonus
+        scores -= damping(policy.popularity_damping, found.row, source, now_ms)
+        ranking = _best(found, np.where(out, -np.inf, scores), policy.depth * k)
+        categories = shop.categories(ranking.rows, source)
+        places = arrange(policy, ranking.rows, ranking.scores, categories, source, k=k, now_ms=now_ms)
+        rows = np.take_along_axis(ranking.rows, places, axis=1)
+        listed = Ranking(rows, np.take_along_axis(ranking.scores, places, axis=1))
+        return listed, np.isin(rows, found.row[bonus > 0.0])
 
 
 def _chunks(histories: Histories) -> list[Histories]:

@@ -9,6 +9,8 @@ from online_models.events import Floats, Int64s, UInt64s
 from online_models.items.pairs import Floats32
 from online_models.items.settings import CooccurrenceSettings
 
+Int32s = npt.NDArray[np.int32]
+
 
 class Neighbourhood(NamedTuple):
     """The partners of n items.
@@ -16,14 +18,14 @@ class Neighbourhood(NamedTuple):
     Parameters
     ----------
     partners
-        (n, p) rows of the partners, -1 where there is none.
+        (n, p) rows of the partners, strongest first; -1 where there are fewer.
     weights
         (n, p, 3) forward weight, backward weight, lag-1 share.
     instant
         (n,) the time to which the weights are decayed, in half-lives.
     """
 
-    partners: Int64s
+    partners: Int32s
     weights: Floats32
     instant: Floats
 
@@ -45,10 +47,13 @@ class NeighbourSource(Protocol):
     def rows_of(self, hashes: UInt64s) -> Int64s:
         """Return the rows of items by hash, in the same shape, -1 where unknown."""
 
-    def neighbours(self, rows: Int64s) -> Neighbourhood:
-        """Return the partners of known rows (n,)."""
+    def hashes(self, rows: Int64s) -> UInt64s:
+        """Return the hashes of known rows (n,)."""
 
-    def heat(self, rows: Int64s) -> tuple[Floats, Floats]:
+    def neighbours(self, rows: Int64s | Int32s, most: int | None = None) -> Neighbourhood:
+        """Return the partners of known rows (n,), at most so many."""
+
+    def heat(self, rows: Int64s | Int32s) -> tuple[Floats, Floats]:
         """Return slow and fast heat of known rows (n,); -inf where never touched."""
 
     def popular(self) -> Int64s:
@@ -59,6 +64,9 @@ class NeighbourSource(Protocol):
 
     def categories(self, rows: Int64s) -> Int64s:
         """Return category codes of known rows (n,); 0 = unknown."""
+
+    def category_code(self, name: str) -> int:
+        """Return the code of a category, one that no item has where it is not known."""
 
     def prices(self, rows: Int64s) -> Floats:
         """Return the latest prices of known rows (n,); NaN where unknown."""

@@ -4,7 +4,7 @@ import dataclasses
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -12,16 +12,22 @@ from online_models import snapshots
 from online_models.churn.scorer import ChurnScorer
 from online_models.errors import CorruptStateError
 from online_models.events import UInt64s, hash_id
+from online_models.experiments.book import ExperimentBook
 from online_models.items.neighbours import NeighbourRow, NeighbourTable
 from online_models.items.network import FrozenRanker
 from online_models.items.ranker import BaseRanker, Ranker
 from online_models.items.settings import CooccurrenceSettings
+from online_models.items.shop import Shop
 from online_models.winback.bandit import BanditPolicy
 from streams import model_rows
 from streams.agents.documents import BASE_RANKER, RANKER, neighbour_row
+from streams.agents.experiments import EXPERIMENTS
+from streams.agents.shop import ShopReader
 from streams.broadcast import BroadcastReader, Refused, Rows
 from streams.encode import read, read_snapshot
 from streams.schemas import ItemNeighbours, ModelSnapshot
+
+_READ: Final = ("churn", "winback", RANKER, EXPERIMENTS)
 
 log = logging.getLogger(__name__)
 
@@ -53,17 +59,25 @@ class Broadcast:
         Of the stores that publish the neighbours.
     horizon_ms
         What users are asked for; a model of another horizon scores nobody.
+    shop
+        Keeps the shop's catalogue and rules; they are empty without it.
     on_taken
         Told the topic and number of rows taken over; 0 of each topic at start.
     on_refused
         Told the topic of every row that cannot be read.
+    on_experiments
+        Told what has come of experiments, whenever that changes.
 
     Attributes
     ----------
     table
         Every item's neighbours.
+    shop
+        The shop's catalogue and rules.
     bandit
         What is believed of the win-back actions; None before the first outcomes.
+    experiments
+        What has come of the experiments so far.
     """
 
     def __init__(
@@ -74,19 +88,24 @@ class Broadcast:
         settings: CooccurrenceSettings,
         *,
         horizon_ms: int,
+        shop: ShopReader | None = None,
         on_taken: Callable[[str, int], None] = lambda _topic, _rows: None,
         on_refused: Callable[[str], None] = lambda _: None,
+        on_experiments: Callable[[ExperimentBook], None] = lambda _: None,
     ) -> None:
         self.table = NeighbourTable(settings)
         self._newest: _Model | None = None
         self._pinned: _Model | None = None
         self.bandit: BanditPolicy | None = None
+        self.experiments = ExperimentBook()
         self._newest_ranker = _Ranking(BASE_RANKER, BaseRanker())
         self._pinned_ranker: _Ranking | None = None
         self._horizon_ms = horizon_ms
         self._on_taken, self._on_refused = on_taken, on_refused
-        self._topics = (neighbours, models)
-        sinks = {neighbours: self.take_neighbours, models: self.take_models}
+        self._on_experiments = on_experiments
+        self.shop = shop.shop if shop else Shop()
+        sinks = {neighbours: self.take_neighbours, models: self.take_models, **(shop.sinks if shop else {})}
+        self._topics = tuple(sinks)
         taking = {topic: partial(self._take, topic, sink) for topic, sink in sinks.items()}
         self._reader = BroadcastReader(config, taking)
 
@@ -162,11 +181,13 @@ class Broadcast:
         refused = []
         for place, (key, value) in enumerate(rows):
             row = model_rows.parse(key)
-            if row is None or row.model not in ("churn", "winback", RANKER) or row.kind == "day":
+            if row is None or row.model not in _READ or row.kind == "day":
                 continue
             try:
                 if row.model == "winback":
                     self._believe(value)
+                elif row.model == EXPERIMENTS:
+                    self._take_experiments(value)
                 elif row.model == RANKER:
                     self._take_ranker(row, value)
                 elif row.kind == "pin":
@@ -181,6 +202,11 @@ class Broadcast:
         if value is not None:
             with snapshots.reading("winback-policy"):
                 self.bandit = BanditPolicy.from_snapshot(read_snapshot(value).state["policy"])
+
+    def _take_experiments(self, value: bytes | None) -> None:
+        if value is not None:
+            self.experiments = ExperimentBook.from_state(read_snapshot(value).state)
+            self._on_experiments(self.experiments)
 
     def _take_ranker(self, row: model_rows.ModelRow, value: bytes | None) -> None:
         ranking = None if value is None else _ranking(value)

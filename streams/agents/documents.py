@@ -1,7 +1,7 @@
 """Results of `online_models` as documents of `streams.schemas`, and back."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -13,10 +13,10 @@ from online_models.churn.reasons import Explanation
 from online_models.churn.scorer import SNAPSHOT_VERSION, ChurnScorer
 from online_models.errors import CorruptStateError
 from online_models.events import Floats, hash_id
+from online_models.items.compose import Lists
 from online_models.items.cooccurrence import ItemView
 from online_models.items.neighbours import NeighbourRow
 from online_models.items.rank_trainer import PublishedRanker
-from online_models.items.recommender import Lists
 from streams.encode import check_id, recommendation_id, sealed
 from streams.schemas import (
     ChurnAlert,
@@ -44,11 +44,13 @@ def neighbours_documents(rows: Sequence[NeighbourRow]) -> list[ItemNeighbours]:
     rows = [row for row in rows if row.item_id]
     if not rows:
         return []
-    # All rows at once: rounding number by number would cost more than counting the pairs.
-    weights = short(np.concatenate([row.weights for row in rows]).astype(np.float64)).tolist()
+    # All rows at once: rounding number by number would cost more than counting the pairs. And by column: a
+    # list for every partner would keep the garbage collector busy.
+    weights = short(np.concatenate([row.weights for row in rows]).T.astype(np.float64))
+    columns = [*weights[:2].tolist(), np.minimum(weights[2], 1.0).tolist()]
     documents, at = [], 0
     for row in rows:
-        count = len(row.partner_ids)
+        end = at + len(row.partner_ids)
         documents.append(
             ItemNeighbours(
                 item_id=row.item_id,
@@ -57,9 +59,9 @@ def neighbours_documents(rows: Sequence[NeighbourRow]) -> list[ItemNeighbours]:
                 popularity=_short(row.popularity),
                 lately=_short(row.lately),
                 partners=[
-                    Partner(name, forward, backward, min(1.0, lag1))
-                    for name, (forward, backward, lag1) in zip(
-                        row.partner_ids, weights[at : at + count], strict=True
+                    Partner(name, forward, backward, lag1)
+                    for name, forward, backward, lag1 in zip(
+                        row.partner_ids, *(column[at:end] for column in columns), strict=True
                     )
                     if name
                 ],
@@ -67,7 +69,7 @@ def neighbours_documents(rows: Sequence[NeighbourRow]) -> list[ItemNeighbours]:
                 price=None if math.isnan(row.price) else row.price,
             )
         )
-        at += count
+        at = end
     return documents
 
 
@@ -81,7 +83,9 @@ def neighbour_row(document: ItemNeighbours) -> NeighbourRow:
     """
     partners = document.partners
     weights = np.array([(p.forward, p.backward, p.lag1) for p in partners], np.float32).reshape(-1, 3)
-    if not np.isfinite([*weights.ravel(), document.popularity, document.lately, document.price or 0]).all():
+    amounts = (document.popularity, document.lately, document.price or 0.0)
+    # One call for the array: numbers taken out of it one by one cost more than reading the document.
+    if not (np.isfinite(weights).all() and all(map(math.isfinite, amounts))):
         raise CorruptStateError(f"neighbours of {document.item_id!r} have weights that are no numbers")
     return NeighbourRow(
         item_id=document.item_id,
@@ -308,7 +312,8 @@ def recommendations(
     topic: str,
     now_ms: int,
     *,
-    version: str = BASE_RANKER,
+    versions: Sequence[str],
+    variants: Sequence[Mapping[str, str]],
 ) -> list[Recommendation]:
     """Return the lists of users, identified by the event that caused them; empty lists are left out.
 
@@ -322,18 +327,21 @@ def recommendations(
         Where these events lie.
     now_ms
         Event time of the partition, epoch milliseconds.
-    version
-        The ranker that made them.
+    versions
+        The rankers that made them.
+    variants
+        What their users see of each experiment.
     """
     return [
         Recommendation(
             id=recommendation_id(partition, offset),
             subject=subject,
             event_time=now_ms,
-            model_version=version,
+            model_version=versions[index],
             source=Origin("users", "cooccurrence", topic, partition, offset),
             items=list_items(lists, index),
             user_id=subject[2:] if subject.startswith("u:") else None,
+            variants=dict(variants[index]),
         )
         for index, (subject, offset) in enumerate(active)
         if lists.items[index]

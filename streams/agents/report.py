@@ -36,8 +36,11 @@ class Report:
     def board(self, partition: int, board: RetentionBoard) -> None:
         """Handle the retention board of a partition at the end of a day."""
 
-    def lists(self, count: int) -> None:
-        """Handle recommendation lists published."""
+    def lists(self, count: int, ways: Mapping[str, int]) -> None:
+        """Handle recommendation lists published, and how many items came into them in which way."""
+
+    def shop(self, items: int, rules: int) -> None:
+        """Handle the size of the catalogue, and how many rules there are."""
 
     def state(self, agent: str, partition: int, rows: int, size: int) -> None:
         """Handle the size of a partition's state, in rows and bytes."""

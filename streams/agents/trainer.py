@@ -2,12 +2,13 @@
 
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from online_models.churn.labels import ExampleBatch
 from online_models.churn.trainer import TrainerSettings, TrainerStore
+from online_models.experiments.outcomes import ExperimentOutcomes
 from online_models.winback.outcomes import OutcomeBatch
-from streams.agents import documents, interventions
+from streams.agents import documents, experiments, interventions
 from streams.agents.internal import unpack_all
 from streams.agents.publishing import published
 from streams.agents.report import Report
@@ -39,13 +40,15 @@ class TrainerHandler:
         self.store.restore(rows)
 
     def restored(self) -> None:
-        """Finish loading."""
+        """Finish loading, and tell what the models were worth."""
         self.store.restored()
+        self._tell(self.store.card())
 
     def apply(self, records: Sequence[Record]) -> Sequence[Output]:
         """Learn label by label, and publish snapshots that are due."""
         outcomes = [record for record in records if OutcomeBatch.packed(record.value or b"")]
-        labels = [record for record in records if not OutcomeBatch.packed(record.value or b"")]
+        trials = [record for record in records if ExperimentOutcomes.packed(record.value or b"")]
+        labels = [record for record in records if record not in outcomes and record not in trials]
         examples = ExampleBatch.concat(unpack_all(labels, ExampleBatch.unpack))
         effects = self.store.apply(examples)
         for drift in effects.drifts:
@@ -55,10 +58,9 @@ class TrainerHandler:
                 extra={"model": drift.kind, "labels": drift.learned, "log_loss": drift.log_loss},
             )
             self._report.drift(drift.kind)
-        for name, value in self.store.card().items():
-            model, _, metric = name.partition("_")
-            if not math.isnan(value):
-                self._report.model_quality(model, metric, value)
+        # A card sorts thousands of outcomes: it is made where a model is published, not for every batch.
+        for scorer in effects.scorers[-1:]:
+            self._tell(scorer.card)
         # The topic is compacted and readers want the newest only.
         latest_ms = int(examples.matured_ms.max(initial=0))
         return [
@@ -68,7 +70,15 @@ class TrainerHandler:
                 for row in self._snapshot(documents.model_snapshot(scorer, latest_ms), ready=scorer.ready)
             ),
             *self._win_back(unpack_all(outcomes, OutcomeBatch.unpack)),
+            *self._experiments(unpack_all(trials, ExperimentOutcomes.unpack)),
         ]
+
+    def _tell(self, card: Mapping[str, float]) -> None:
+        """Report the measures of the models."""
+        for name, value in card.items():
+            model, _, metric = name.partition("_")
+            if not math.isnan(value):
+                self._report.model_quality(model, metric, value)
 
     def _win_back(self, batches: Sequence[OutcomeBatch]) -> list[Output]:
         """Learn what came of decisions, and publish the bandit where that is due."""
@@ -83,6 +93,17 @@ class TrainerHandler:
             for policy in policies[-1:]
             for row in self._snapshot(interventions.winback_snapshot(policy, latest_ms), ready=True)
         ]
+
+    def _experiments(self, batches: Sequence[ExperimentOutcomes]) -> list[Output]:
+        """Add up what came of experiments, and publish the book where that is due."""
+        due, latest_ms = False, 0
+        for batch in batches:
+            due |= self.store.experiments.apply(batch)
+            latest_ms = max(latest_ms, int(batch.ended_ms.max(initial=0)))
+        if not due:
+            return []
+        book = self.store.experiments
+        return published(experiments.snapshot(book, latest_ms), self._models, self._report)
 
     def _snapshot(self, snapshot: ModelSnapshot, *, ready: bool) -> list[Output]:
         """Return a model for its topic, and say so."""

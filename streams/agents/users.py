@@ -1,5 +1,7 @@
 """The users agent: judges events, keeps its users, and says what follows for items, models and people."""
 
+import logging
+import math
 from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,19 +17,23 @@ from online_models.churn.profile import UserStore
 from online_models.churn.settings import UserSettings
 from online_models.evaluation.live_lists import LiveLists
 from online_models.events import TOUCH_KINDS, EventBatch, Int64s, Reject, hash_ids
-from online_models.items.histories import Histories
+from online_models.experiments.outcomes import ExperimentOutcomes
+from online_models.items.compose import Lists
 from online_models.items.pairs import PairBatch, item_partitions
 from online_models.items.rank_examples import examples_of
-from online_models.items.recommender import Lists, Recommender
+from online_models.items.recommender import Recommender
 from online_models.winback.outcomes import OutcomeBatch
 from online_models.winback.settings import NONE
 from streams import encode
 from streams.agents import customers, documents, interventions
 from streams.agents.broadcast import Broadcast
+from streams.agents.lists import ListMaker
 from streams.agents.report import Report
 from streams.decode import Decoder
 from streams.engine.handler import Output, Record, Row
 from streams.schemas import Origin
+
+log = logging.getLogger(__name__)
 
 _EXAMPLES_PER_RECORD = 2_000
 _SETS_PER_RECORD = 100
@@ -88,6 +94,8 @@ class UsersHandler:
         self._decoder, self._recommender, self._length = decoder, recommender, list_length
         self._partition, self._partitions = partition, partitions
         self._topics, self._broadcast, self._live, self._report = topics, broadcast, live, report
+        self._lister = ListMaker(recommender, settings.experiments, broadcast, list_length)
+        self._full = False
         self._dropped_ids = 0
 
     def restore(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
@@ -115,16 +123,19 @@ class UsersHandler:
             self._report.event_time(self._partition, self.store.clock.now_ms)
         self._report_sizes()
         self._judge_lists(events, effects)
+        self.store.experiments.saw(events, effects.accepted)
         return [
             *self._letters(records, rejects, effects, decoded.index),
             *self._follow(effects, records[-1].offset),
             *self._rank_examples(effects),
             *self._lists(effects),
+            *self._experiments(),
         ]
 
     def tick(self, now_ms: int) -> Sequence[Output]:
         """Let the wall clock move the partition's clock: checks and labels fall due without events."""
-        return self._follow(self.store.tick(now_ms, self._broadcast.scorer, self._broadcast.bandit), -1)
+        effects = self.store.tick(now_ms, self._broadcast.scorer, self._broadcast.bandit)
+        return [*self._follow(effects, -1), *self._experiments()]
 
     def dirty_rows(self) -> Sequence[Row]:
         """Return the rows changed since the last checkpoint."""
@@ -144,7 +155,7 @@ class UsersHandler:
         return documents.user_profile(
             view,
             explanation=self.store.explanation(subject, self._broadcast.scorer),
-            lists=self._recommend(self.store.histories([subject])),
+            lists=self._recommend([subject]),
             item_id=self._broadcast.item_id,
             now_ms=self.store.clock.now_ms,
             cooldown_ms=self.store.settings.alerts.cooldown_ms,
@@ -208,6 +219,7 @@ class UsersHandler:
             self._report.evicted("users", reason, count)
         for one in effects.forgotten:
             self._live.forget(one.subject)
+            self.store.experiments.forget(one.subject)
         return [
             *self._pairs(effects.pairs),
             *self._examples(effects.examples),
@@ -245,7 +257,7 @@ class UsersHandler:
         origin = Origin("users", "winback", self._topics.events, self._partition, max(offset, 0))
         horizon_ms = self.store.settings.horizon_ms
         treated = [one.subject for one in effects.decisions if one.action != NONE]
-        lists = documents.lists_by_subject(treated, self._recommend(self.store.histories(treated)))
+        lists = documents.lists_by_subject(treated, self._recommend(treated))
         told = [
             *(
                 (one.matured_ms, document)
@@ -314,31 +326,37 @@ class UsersHandler:
         if not effects.active or not len(self._broadcast.table):
             return []
         subjects = [subject for subject, _ in effects.active]
-        version = self._broadcast.ranker_version
         histories = self.store.histories(subjects)
-        lists = self._recommend(histories)
+        lists = self._lister.make(subjects, histories, self.store.clock.now_ms)
         found = documents.recommendations(
             effects.active,
             lists,
             self._partition,
             self._topics.events,
             self.store.clock.now_ms,
-            version=version,
+            versions=[self._lister.version_for(subject) for subject in subjects],
+            variants=[self._lister.seen_by(subject) for subject in subjects],
         )
-        self._live.published(
-            subjects,
-            [np.asarray(hash_ids(items), np.uint64) for items in lists.items],
-            self._broadcast.popular(self._length),
-            current=histories.items[:, 0].tolist(),
-        )
-        self._report.lists(len(found))
+        hashes = [np.asarray(hash_ids(items), np.uint64) for items in lists.items]
+        self._live.quality.add(hashes, self._broadcast.shop, self._broadcast.table, self.store.clock.now_ms)
+        current = histories.items[:, 0].tolist()
+        self._live.published(subjects, hashes, self._broadcast.popular(self._length), current=current)
+        self.store.experiments.served(subjects, hashes, current, self.store.clock.now_ms)
+        self._report.lists(len(found), lists.ways())
         return self._keyed(self._topics.recommendations, encode.encode_recommendations(found))
 
-    def _recommend(self, histories: Histories) -> Lists:
-        self._recommender.ranker = self._broadcast.ranker
-        return self._recommender.recommend(
-            histories, self._broadcast.table, self.store.clock.now_ms, self._length
-        )
+    def _recommend(self, subjects: Sequence[str]) -> Lists:
+        return self._lister.make(subjects, self.store.histories(subjects), self.store.clock.now_ms)
+
+    def _experiments(self) -> list[Output]:
+        """Return what came of users whose time in an experiment is over, for the trainer."""
+        follower = self.store.experiments
+        outcomes = follower.matured(self.store.clock.now_ms)
+        if follower.unfollowed and not self._full:
+            self._full = True
+            log.warning("experiments: partition %d takes no more users", self._partition)
+        batch = ExperimentOutcomes.of(outcomes)
+        return [Output(self._topics.examples, 0, None, batch.pack())] if len(batch) else []
 
     def _report_sizes(self) -> None:
         store = self.store
@@ -355,4 +373,5 @@ class UsersHandler:
         )
         for baseline, metrics in self._live.get().items() if self._live.cases else ():
             for metric, value in metrics.items():
-                self._report.recommendation_quality(f"{baseline}_{metric}", value)
+                if not math.isnan(value):
+                    self._report.recommendation_quality(f"{baseline}_{metric}", value)

@@ -7,6 +7,7 @@ import msgspec
 
 from streams.schemas import (
     Alive,
+    ExperimentResults,
     Index,
     ItemProfile,
     LiveSample,
@@ -46,6 +47,7 @@ _PATHS: Final = {
         "itemById", "The same, for ids that are hard to put into a path", ItemProfile, MAX_ID, _MISSING
     ),
     "/v1/model": _Path("model", "The churn model that users are scored with", ModelCard, refusals=(404,)),
+    "/v1/experiments": _Path("experiments", "What has come of experiments with lists", ExperimentResults),
     "/v1/status": _Path("status", "Partitions, positions, counters, workers", WorkerStatus),
     "/v1/live": _Path("liveSample", "What all workers are doing now", LiveSample),
     "/v1/stream": _Path("stream", "Samples, alerts and models as they come, without end", None),

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from streams.agents.experiments import results
 from streams.announce import Directory
 from streams.api.console import Console
 from streams.api.guard import RETRY_AFTER_S
@@ -51,6 +52,7 @@ class Routes:
             web.get("/v1/items", self.item),
             web.get("/v1/items/{id:.+}", self.item),
             web.get("/v1/model", self.model),
+            web.get("/v1/experiments", self.experiments),
             web.get("/v1/status", self.status),
             web.get(PATH, self.live_sample),
             web.get("/v1/stream", self.console.stream),
@@ -101,6 +103,11 @@ class Routes:
             return _json({"error": "no model yet: it needs labels, which mature after the horizon"}, 404)
         newest = self.worker.broadcast.newest or snapshot
         return _json(model_card(snapshot, newest.model_version))
+
+    async def experiments(self, _: web.Request) -> web.Response:
+        """Answer with what has come of the experiments with lists; every worker knows it."""
+        alpha = self.worker.settings.experiments.experiment_alpha
+        return _json(results(self.worker.broadcast.experiments, alpha))
 
     async def status(self, _: web.Request) -> web.Response:
         """Answer with partitions, positions, counters and the other workers."""

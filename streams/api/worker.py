@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from online_models.experiments.book import ExperimentBook
 from streams.engine.membership import Membership
 from streams.engine.partition import Partition
 from streams.engine.settings import EngineSettings
@@ -34,6 +35,8 @@ class _Broadcast(Protocol):
     def snapshot(self) -> ModelSnapshot | None: ...
     @property
     def newest(self) -> ModelSnapshot | None: ...
+    @property
+    def experiments(self) -> ExperimentBook: ...
 
 
 class ApiWorker(Protocol):

@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,6 +62,12 @@ def recommendations(
     baskets: Annotated[
         bool, typer.Option("--baskets", help="Half of each event's items is given, any of the rest is a hit.")
     ] = False,
+    lists: Annotated[
+        bool, typer.Option("--lists", help="Judge the lists that would be shown besides: policy, catalogue.")
+    ] = False,
+    catalog: Annotated[
+        str | None, typer.Option(metavar="FILE", help="With --lists: the shop's items, all known at once.")
+    ] = None,
     min_history: Annotated[int, typer.Option(min=0, help="Earlier touches in the session of a case.")] = 1,
     k: Annotated[int, typer.Option("-k", min=1, max=200, help="Length of the lists.")] = 20,
     layout: Layout = None,
@@ -93,10 +99,18 @@ def recommendations(
         min_history=min_history,
         freeze=freeze,
         baskets=baskets,
+        lists=lists,
         session_gap_ms=milliseconds(loaded.events.session_gap),
     )
     started = time.monotonic()
-    trial = RecommendationTrial(_pipeline(loaded), trial_settings)
+    pipeline = _pipeline(loaded)
+    if catalog is not None:
+        if not lists:
+            raise SettingsError("--catalog needs --lists: the ranking itself knows no catalogue")
+        from streams.cli.evaluate_input import read_catalogue
+
+        read_catalogue(catalog, pipeline.shop)
+    trial = RecommendationTrial(pipeline, trial_settings)
     for part in learned.batches("learn and judge" if tested is None else "learn"):
         before, after = _cut(part, start_ms)
         trial.learn(before)
@@ -133,6 +147,10 @@ def churn(
     no_drift_reaction: Annotated[
         bool, typer.Option("--no-drift-reaction", help="Leave step sizes alone when losses rise.")
     ] = False,
+    change: Annotated[
+        str | None,
+        typer.Option("--change", metavar="TIME", help="What this change cost, with and without reaction."),
+    ] = None,
     layout: Layout = None,
     mapping: Mapping = None,
     json_: Json = False,
@@ -141,16 +159,20 @@ def churn(
     """Who stays silent for the horizon? AUC, losses and lift beside base rate, recency and BG/NBD.
 
     Users are scored at weekly landmarks; a label counts once it has matured, a horizon later. Every model
-    that competes for the score is judged, and users who never came back once more by themselves. Without
-    --test-from landmarks count from two horizons and a week after the first activity on. For example:
+    that competes for the score is judged, and users who never came back once more by themselves. --change
+    tells what a change cost, with and without the reaction to drift. Without --test-from landmarks count
+    from two horizons and a week after the first activity on. For example:
 
       keepstream evaluate churn --events events.jsonl --horizon 28d
     """
-    from online_models.evaluation.churn import ChurnTrial, ChurnTrialSettings
+    from online_models.churn.trainer import TrainerStore
+    from online_models.evaluation.churn import UNMOVED, ChurnTrial, ChurnTrialSettings
     from streams.cli.evaluate_input import TimedEvents, moment
     from streams.cli.evaluate_report import document, show_churn
     from streams.settings import load, milliseconds
 
+    if change and no_drift_reaction:
+        raise SettingsError("--change and --no-drift-reaction exclude each other: --change tells of both")
     loaded = load(config, horizon=horizon)
     source = TimedEvents(events, layout, mapping)
     trial_settings = ChurnTrialSettings(
@@ -158,10 +180,12 @@ def churn(
         test_from_ms=moment(test_from, source) if test_from else None,
         budget=budget,
         lightgbm=lightgbm,
+        change_ms=moment(change, source, "--change") if change else None,
     )
     started = time.monotonic()
     trial = ChurnTrial(trial_settings)
     pipeline = _pipeline(loaded, forget=1.0 if no_drift_reaction else None)
+    unmoved = TrainerStore(replace(pipeline.settings.trainer, forget=1.0)) if change else None
     for part in source.batches("score and learn"):
         for step in pipeline.steps(part):
             if step.tick_ms is None:
@@ -169,6 +193,9 @@ def churn(
             else:
                 trial.warn(step.effects.alerts)
                 rivals = pipeline.trainer.challengers() if len(step.effects.examples) else None
+                if unmoved and rivals:
+                    unmoved.apply(step.effects.examples)
+                    rivals[UNMOVED] = unmoved.scorer()
                 trial.take(step.effects.examples, pipeline.scorer, step.tick_ms, rivals)
     report = trial.report()
     settings = (
@@ -177,6 +204,7 @@ def churn(
         | {
             "test_from": _rfc3339(report.test_from_ms),
             "drift_reaction": not no_drift_reaction,
+            "hazard_step": str(loaded.churn.hazard_step).removesuffix(", 0:00:00"),
             "horizon": str(timedelta(milliseconds=trial_settings.horizon_ms)).removesuffix(", 0:00:00"),
         }
     )
@@ -188,8 +216,6 @@ def churn(
 
 
 def _pipeline(settings: "Settings", forget: float | None = None) -> "Pipeline":
-    from dataclasses import replace
-
     from online_models.pipeline import Pipeline
     from streams.store_settings import pipeline_settings
 

@@ -7,10 +7,14 @@ from itertools import chain, islice
 import numpy as np
 
 from online_models.events import EventBatch, Int64s
+from online_models.items.shop import Shop
+from streams.agents.shop import item_of
 from streams.decode import Decoder
 from streams.engine.handler import Record
 from streams.errors import SourceError
+from streams.sources.catalogue_file import BadItem, catalogue_items
 from streams.sources.feed import Tally
+from streams.sources.files import InputFile
 from streams.sources.mapping import FieldMapping
 from streams.sources.ordering import in_time_order
 from streams.sources.progress import Progress
@@ -127,7 +131,7 @@ class TimedEvents:
         return chain(first, records)
 
 
-def moment(text: str, events: TimedEvents) -> int:
+def moment(text: str, events: TimedEvents, option: str = "--test-from") -> int:
     """Return a time given as RFC 3339, or as a share such as 50% of the span of the events.
 
     Parameters
@@ -136,6 +140,8 @@ def moment(text: str, events: TimedEvents) -> int:
         What the user wrote.
     events
         Those whose span a share refers to.
+    option
+        Where the user wrote it.
 
     Returns
     -------
@@ -156,8 +162,26 @@ def moment(text: str, events: TimedEvents) -> int:
             return round(events.first_ms + share * (events.last_ms - events.first_ms))
     elif (time := epoch_ms(text)) is not None:
         return time
-    raise SourceError(f"--test-from {text!r} is neither a time (RFC 3339) nor a share such as 50%")
+    raise SourceError(f"{option} {text!r} is neither a time (RFC 3339) nor a share such as 50%")
 
 
 def _span(start: int, stop: int) -> Int64s:
     return np.arange(start, stop)
+
+
+def read_catalogue(file: str, shop: Shop) -> None:
+    """Let a shop know the items of a file.
+
+    Raises
+    ------
+    SourceError
+        If a row is bad.
+    """
+    source = InputFile(file)
+    try:
+        for one in catalogue_items(source):
+            if isinstance(one, BadItem):
+                raise SourceError(f"{source.name}: line {one.line}: {one.reason}")
+            shop.catalogue.upsert([item_of(one)])
+    finally:
+        source.close()

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from online_models.evaluation.bootstrap import Interval
-from online_models.evaluation.churn import ChurnReport
+from online_models.evaluation.churn import MODEL, ChurnReport
+from online_models.evaluation.reaction import Reaction
 from online_models.evaluation.recommendations import RecommendationReport
 
 Quality = Mapping[str, Mapping[str, float]]
@@ -89,6 +90,9 @@ def show_churn(report: ChurnReport, settings: Mapping[str, Any]) -> None:
             better="positive where the loss is smaller",
         )
     )
+    _show_delay(console, report, settings)
+    if report.reaction is not None:
+        _show_reaction(console, report.reaction)
     lead = report.alert_lead
     console.print(
         f"{lead.alerts:,} alerts judged: {_share(lead.precision)} stayed silent for the horizon, which was "
@@ -99,6 +103,27 @@ def show_churn(report: ChurnReport, settings: Mapping[str, Any]) -> None:
         "ECE: expected calibration error, 10 bins. lift 10 %: share of churns in the tenth with the highest "
         f"scores, over the base rate. precision: that share in each week's {settings['budget']:,} highest.",
         style="dim",
+    )
+
+
+def _show_delay(console: Console, report: ChurnReport, settings: Mapping[str, Any]) -> None:
+    early, late = (report.quality.get(name, {}).get("auc", math.nan) for name in ("rolled", MODEL))
+    if math.isfinite(early):
+        console.print(
+            f"The rolled hazard, whose labels are known after {settings['hazard_step']}: AUC {early:.4f}, "
+            f"{early - late:+.4f} beside the scores, which also wait for {settings['horizon']}"
+        )
+
+
+def _show_reaction(console: Console, found: Reaction) -> None:
+    """Print the excess loss by periods of four weeks, the one before the change first."""
+    titles = ["before", *(f"weeks {4 * n + 1}-{4 * n + 4}" for n in range(len(found.labels) - 1))]
+    excess = {
+        name: {str(n): value for n, value in enumerate(losses)} for name, losses in found.excess.items()
+    }
+    columns = {str(n): title for n, title in enumerate(titles)}
+    console.print(
+        _table("Log loss beyond hindsight's, before and after the change", excess, columns, digits=4)
     )
 
 

@@ -16,6 +16,7 @@ from streams.errors import BrokerUnavailableError, SourceError
 from streams.settings import load
 
 if TYPE_CHECKING:
+    from streams.schemas import CatalogItem
     from streams.sources.feed import Tally
     from streams.sources.record import SourceRecord
     from streams.sources.simulator import Shop
@@ -44,6 +45,10 @@ def command(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write JSON lines (.gz: gzipped) instead of sending.")
     ] = None,
+    catalog: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the shop's items, for `keepstream catalog load`."),
+    ] = None,
     truth: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write who left when and why, as JSON lines.")
     ] = None,
@@ -71,10 +76,14 @@ def command(
             seed=seed, users=users, items=items, start_ms=_start(start), days=length, regime_day=regime_day
         )
     )
-    whole = islice(shop.events(), events)
+    launched: list[CatalogItem] = []
+    whole = islice(_noting(shop, launched), events)
     records = map(record_of, with_broken(whole, malformed, seed))
     settings = load(config, bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
     stopped, summary = _run(records, settings, pace, out, total=_total(events, malformed))
+    if catalog is not None:
+        summary["catalog"] = str(catalog)
+        _write_catalogue(launched, catalog)
     if truth is not None:
         summary["truth"] = str(truth)
         _write_truth(shop, truth, summary["last_event_ms"] + 1)
@@ -83,6 +92,21 @@ def command(
         raise BrokerUnavailableError(f"{summary['unconfirmed']:,} events were not confirmed by the broker")
     if stopped:
         raise typer.Exit(_INTERRUPTED)
+
+
+def _noting(shop: "Shop", launched: "list[CatalogItem]") -> "Iterator[dict[str, Any]]":
+    """Yield the events, and note the items as they come on show."""
+    for events in shop.days():
+        launched += shop.launched()
+        yield from events
+
+
+def _write_catalogue(items: "list[CatalogItem]", path: Path) -> None:
+    import msgspec
+
+    from streams.sources.writer import write_lines
+
+    write_lines(path, map(msgspec.json.encode, items))
 
 
 def _say(text: str) -> None:

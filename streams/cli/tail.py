@@ -21,7 +21,7 @@ def command(
         str,
         typer.Argument(
             help="events, recommendations, alerts, interventions, scores, profiles, retention, dlq, "
-            "neighbours, pairs, examples, models, workers, or the full name of any topic."
+            "neighbours, catalog, rules, pairs, examples, models, workers, or the full name of any topic."
         ),
     ],
     *,
@@ -108,6 +108,8 @@ def full_name(topic: str, settings: Settings) -> str:
         "retention": topics.RETENTION,
         "dlq": topics.DEAD_LETTERS,
         "neighbours": topics.NEIGHBOURS,
+        "catalog": topics.CATALOGUE,
+        "rules": topics.RULES,
         "pairs": topics.ITEM_PAIRS,
         "examples": topics.EXAMPLES,
         "models": topics.MODELS,

@@ -6,8 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
 import numpy as np
 
+from streams import topics
+from streams.compacted import Writer
 from streams.demo.setting import BROKEN, REPEATED, shop_of
 from streams.settings import Settings
 from streams.sources.breakage import BREAKERS
@@ -44,6 +47,7 @@ class Feeder(threading.Thread):
     ) -> None:
         super().__init__(name="feeder", daemon=True)
         self._sender = EventSender(settings, stop)
+        self._catalogue = Writer(settings, topics.CATALOGUE.full_name(settings))
         self._seed, self._rate, self._seconds, self._stop_ = seed, rate, seconds, stop
         self._left = threading.Event()
         self.sent = 0
@@ -74,6 +78,7 @@ class Feeder(threading.Thread):
             self._sender.send(record)
             self.sent += 1
         self._sender.finish()
+        self._catalogue.finish()
 
     def _may_go_on(self, began: float, number: int) -> bool:
         """Wait until the next event is due; say whether it still should be sent."""
@@ -95,7 +100,8 @@ class Feeder(threading.Thread):
     def _records(self) -> Iterator[SourceRecord]:
         rng = np.random.default_rng(self._seed)
         reasons = sorted(BREAKERS)
-        for event in Shop(shop_of(self._seed)).events():
+        shop = Shop(shop_of(self._seed))
+        for event in self._events(shop):
             self.now_ms = event["event_time"]
             self.first_ms = self.first_ms or self.now_ms
             yield record_of(event)
@@ -107,6 +113,13 @@ class Feeder(threading.Thread):
                 reason = reasons[int(rng.integers(len(reasons)))]
                 self.broken[reason] += 1
                 yield SourceRecord(event["event_time"], _key(event), BREAKERS[reason](event))
+
+    def _events(self, shop: Shop) -> Iterator[EventDict]:
+        """Yield the events, and tell the catalogue of new items on the day they come on show."""
+        for events in shop.days():
+            for item in shop.launched():
+                self._catalogue.put(item.item_id.encode(), msgspec.json.encode(item))
+            yield from events
 
 
 def _key(event: EventDict) -> bytes:

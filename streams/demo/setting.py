@@ -30,6 +30,10 @@ landmark_interval = "1d"
 hazard_step = "3d"
 min_labels = 50
 
+[experiments]
+experiments = ["spread/control/mmr:diversity=0.3"]
+experiment_window = "3d"
+
 [alerts]
 alert_budget = 10
 alert_cooldown = "7d"

@@ -20,6 +20,7 @@ from streams.metrics import table
 from streams.metrics.metric import Metric
 from streams.metrics.rejects import RecentRejects
 from streams.metrics.table import TABLE
+from streams.schemas import ExperimentResults
 
 _FEW: Final = 100
 """Below so many events in the window a broken producer cannot be told from a single bad event."""
@@ -245,9 +246,29 @@ class Metrics(Observer, Report):
         self._gauge(table.CUSTOMERS_CHURNED, number).set(board.churned)
         self._gauge(table.EXPECTED_VALUE, number).set(board.expected_value)
 
-    def lists(self, count: int) -> None:
-        """Count published recommendation lists."""
+    def lists(self, count: int, ways: Mapping[str, int]) -> None:
+        """Count published recommendation lists and what put items into them."""
         self._counter(table.LISTS).inc(count)
+        for way, items in ways.items():
+            self._counter(table.LISTED_ITEMS, way).inc(items)
+
+    def experiments(self, results: ExperimentResults) -> None:
+        """Show what has come of experiments; what is not known yet is left out."""
+        for one, variant in [(each, variant) for each in results.experiments for variant in each.variants]:
+            self._gauge(table.EXPERIMENT_USERS, one.name, variant.name).set(variant.users)
+            for name, found in variant.measures.items():
+                told = {"rate": found.rate}
+                if not variant.control:
+                    told |= {"difference": found.difference}
+                    told |= {"low": found.difference_low, "high": found.difference_high}
+                for bound, value in told.items():
+                    if value is not None:
+                        self._gauge(table.EXPERIMENT_ESTIMATE, one.name, variant.name, name, bound).set(value)
+
+    def shop(self, items: int, rules: int) -> None:
+        """Show the size of the catalogue, and how many rules there are."""
+        self._gauge(table.CATALOG_ITEMS).set(items)
+        self._gauge(table.LIST_RULES).set(rules)
 
     def state(self, agent: str, partition: int, rows: int, size: int) -> None:
         """Show the size of a partition's state, in rows and bytes."""

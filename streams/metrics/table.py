@@ -233,6 +233,31 @@ INTERVENTIONS: Final = counter(
     "action",
 )
 LISTS: Final = counter("keepstream_recommendation_lists_total", "lists", "Recommendation lists published.")
+LISTED_ITEMS: Final = counter(
+    "keepstream_listed_items_total",
+    "items",
+    "Items in published lists, by what put them there: the ranking, a boost or a pin of the shop, newness.",
+    "reason",
+    values=("ranked", "promoted", "pinned", "new"),
+)
+EXPERIMENT_USERS: Final = gauge(
+    "keepstream_experiment_users",
+    "users",
+    "Users of experiments with lists whose window is over, by variant.",
+    "experiment",
+    "variant",
+)
+EXPERIMENT_ESTIMATE: Final = gauge(
+    "keepstream_experiment_estimate",
+    "1",
+    "Rate of a variant's users; difference to the control; low and high: bounds of it at any time.",
+    "experiment",
+    "variant",
+    "metric",
+    "bound",
+)
+CATALOG_ITEMS: Final = gauge("keepstream_catalog_items", "items", "Items of the shop's catalogue.")
+LIST_RULES: Final = gauge("keepstream_list_rules", "rules", "Rules of the shop for lists, in force or not.")
 
 # -- models -------------------------------------------------------------------------------------------------
 

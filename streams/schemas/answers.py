@@ -1,6 +1,6 @@
 """What a worker answers over HTTP, and what `keepstream user` and `keepstream item` print."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -114,6 +114,52 @@ class PartitionStatus(msgspec.Struct, frozen=True):
     partition: Annotated[Count, Meta(description="Its number.")]
     position: Annotated[int, Meta(description="Offset of the next record to be applied.")]
     open: Annotated[bool, Meta(description="Whether it is restored and read.")]
+
+
+class ExperimentMeasure(msgspec.Struct, frozen=True, gc=False):
+    """One measure of a variant; a number that is not known yet is null."""
+
+    users: Annotated[Count, Meta(description="Of whom it is known.")]
+    rate: Annotated[float, Meta(description="Mean over these users, 0 to 1.")] | None
+    low: Annotated[float, Meta(description="Lower bound of it.")] | None
+    high: Annotated[float, Meta(description="Upper bound of it.")] | None
+    difference: Annotated[float, Meta(description="Mean less that of the control.")] | None
+    difference_low: Annotated[float, Meta(description="Lower bound of that, whenever one looks.")] | None
+    difference_high: Annotated[float, Meta(description="Upper bound of that, whenever one looks.")] | None
+    verdict: Annotated[
+        Literal["better", "worse", "open"],
+        Meta(description="`better` or `worse` once the bounds of the difference exclude 0."),
+    ]
+
+
+class ExperimentVariant(msgspec.Struct, frozen=True, gc=False):
+    """What a bucket of users saw, and what came of them."""
+
+    name: Annotated[str, Meta(description="Of the variant.", examples=["mmr"])]
+    control: Annotated[bool, Meta(description="Whether the others are compared with it.")]
+    users: Annotated[Count, Meta(description="Users whose window is over.")]
+    measures: Annotated[
+        dict[str, ExperimentMeasure], Meta(description="`hit_rate`, `clicked` and `purchased`.")
+    ]
+
+
+class ExperimentResult(msgspec.Struct, frozen=True, gc=False):
+    """An experiment with lists, and its variants side by side."""
+
+    name: Annotated[str, Meta(description="Of the experiment.", examples=["spread"])]
+    began: Annotated[int, Meta(description="Begin of the first window, epoch milliseconds.")]
+    latest: Annotated[int, Meta(description="End of the latest window, epoch milliseconds.")]
+    uneven: Annotated[
+        bool, Meta(description="Whether users are shared out in a way that chance does not explain.")
+    ]
+    variants: Annotated[list[ExperimentVariant], Meta(description="The control first.")]
+
+
+class ExperimentResults(msgspec.Struct, frozen=True, gc=False):
+    """What has come of all experiments with lists."""
+
+    alpha: Annotated[float, Meta(description="Chance that a bound is ever wrong.", examples=[0.05])]
+    experiments: Annotated[list[ExperimentResult], Meta(description="The one with the newest outcome first.")]
 
 
 class Counters(msgspec.Struct, frozen=True):

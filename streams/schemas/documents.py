@@ -23,6 +23,7 @@ from streams.schemas.outputs import (
     RetentionCohort,
     WorkerAnnouncement,
 )
+from streams.schemas.shop import CatalogItem, ListRule
 
 _NOW: Final = 1_772_360_100_250
 _MIDNIGHT: Final = 1_772_409_600_000
@@ -187,6 +188,8 @@ SAMPLES: Final[dict[str, msgspec.Struct]] = {
         category="Shoes",
         price=89.95,
     ),
+    "catalog_item": CatalogItem("sku-1042", "Shoes", "Acme", 89.95, False, "Trail shoe", 1_772_000_000_000),
+    "list_rule": ListRule("summer-sale", "boost", category="Shoes", factor=2.0, note="until stocks are gone"),
 }
 """By the name of their schema file."""
 

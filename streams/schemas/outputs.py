@@ -85,6 +85,10 @@ class Recommendation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     source: Source
     items: Annotated[list[RecommendedItem], Meta(description="The list, best first.")]
     user_id: _UserId | None = None
+    variants: Annotated[
+        dict[str, str],
+        Meta(description="What the user sees of each experiment.", examples=[{"spread": "mmr"}]),
+    ] = {}
 
 
 class ChurnAlert(msgspec.Struct, frozen=True, gc=False):

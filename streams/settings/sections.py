@@ -13,6 +13,7 @@ from online_models.churn.quiet_hours import QuietHours
 from online_models.churn.settings import AlertRule
 from online_models.errors import InvalidParameterError
 from online_models.winback.settings import ActionSettings, WinbackSettings
+from streams.settings.lists import Experiments, Recommendations
 from streams.settings.protection import Privacy, Quarantine
 from streams.settings.section import Section, period, setting
 from streams.settings.values import Secret, in_words
@@ -306,31 +307,6 @@ class Winback(Section):
 
 
 @dataclass(frozen=True)
-class Recommendations(Section):
-    """Co-occurrence, lists and their policy."""
-
-    list_length: int = setting(20, "Items of a list.", at_least=1, at_most=200)
-    slots: int = setting(128, "Partners kept per item.", at_least=4, at_most=1024)
-    half_life: timedelta = period("10d", "Time in which an item pair loses half its weight.", at_least="1h")
-    pair_distance: int = setting(
-        10, "Farthest two touches of a session that make a pair.", at_least=1, at_most=64
-    )
-    partners_published: int = setting(
-        50, "Partners of an item in its broadcast row.", at_least=1, at_most=500
-    )
-    publish_interval: timedelta = period(
-        "1m",
-        "Event time after which a changed item row is published anyway.",
-    )
-    ranker_examples_per_second: float = setting(
-        20.0,
-        "Touches a second, over all partitions, that the ranker learns from: a uniform sample.",
-        at_least=0.0,
-    )
-    repurchase_window: timedelta = period("30d", "Bought items stay out of lists for it.", at_least="0")
-
-
-@dataclass(frozen=True)
 class Http(Section):
     """The lookup and metrics server of a worker."""
 
@@ -376,5 +352,6 @@ class Settings:
     alerts: Alerts = field(default_factory=Alerts)
     winback: Winback = field(default_factory=Winback)
     recommendations: Recommendations = field(default_factory=Recommendations)
+    experiments: Experiments = field(default_factory=Experiments)
     http: Http = field(default_factory=Http)
     logs: Logs = field(default_factory=Logs)

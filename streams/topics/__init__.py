@@ -7,6 +7,7 @@ from streams.topics.admin import check, compacts, create, ensure, list_existing
 from streams.topics.check import Existing, Mismatch, differences, partition_count
 from streams.topics.table import (
     ALERTS,
+    CATALOGUE,
     DEAD_LETTERS,
     EVENTS,
     EXAMPLES,
@@ -22,6 +23,7 @@ from streams.topics.table import (
     RANKER_CHANGELOG,
     RECOMMENDATIONS,
     RETENTION,
+    RULES,
     SCORES,
     TOPICS,
     TRAINER_CHANGELOG,
@@ -32,6 +34,7 @@ from streams.topics.table import (
 
 __all__ = [
     "ALERTS",
+    "CATALOGUE",
     "DEAD_LETTERS",
     "EVENTS",
     "EXAMPLES",
@@ -47,6 +50,7 @@ __all__ = [
     "RANK_EXAMPLES",
     "RECOMMENDATIONS",
     "RETENTION",
+    "RULES",
     "SCORES",
     "TOPICS",
     "TRAINER_CHANGELOG",

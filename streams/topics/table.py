@@ -175,6 +175,22 @@ NEIGHBOURS: Final = Topic(
     "events",
     None,
 )
+CATALOGUE: Final = Topic(
+    "catalog.items.v1",
+    "the shop's items: category, brand, price, whether they can be bought",
+    "item_id",
+    "CatalogItem (JSON)",
+    "one",
+    None,
+)
+RULES: Final = Topic(
+    "list.rules.v1",
+    "what the shop demands of lists: pin, block, boost",
+    "rule_id",
+    "ListRule (JSON)",
+    "one",
+    None,
+)
 ITEM_PAIRS: Final = Topic(
     "keepstream.item-pairs.v1",
     "touches and pairs on their way to the items' partitions",
@@ -276,6 +292,8 @@ TOPICS: Final = (
     PROFILES,
     RETENTION,
     NEIGHBOURS,
+    CATALOGUE,
+    RULES,
     ITEM_PAIRS,
     EXAMPLES,
     RANK_EXAMPLES,

@@ -16,6 +16,7 @@ ASSETS: Final = {
     "charts.js": "text/javascript",
     "lookup.js": "text/javascript",
     "retention.js": "text/javascript",
+    "experiments.js": "text/javascript",
     "elements.js": "text/javascript",
     "icon.svg": "image/svg+xml",
     "vendor/uPlot.js": "text/javascript",

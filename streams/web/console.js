@@ -2,6 +2,7 @@
 
 import { Chart } from "./charts.js";
 import { amount, byId, element, lookupLink, percent, share, short, time, whole, words } from "./elements.js";
+import { Experiments } from "./experiments.js";
 import { close, lookUp } from "./lookup.js";
 import { Retention } from "./retention.js";
 import { ask, follow, keepToken } from "./stream.js";
@@ -40,9 +41,11 @@ const handlers = {
 
 const charts = {};
 let retention = null;
+let experiments = null;
 
 function build() {
   retention = new Retention();
+  experiments = new Experiments(() => !paused && !document.hidden && byId("gate").hidden);
   const waiting = { empty: "labels mature after the horizon; the first model comes then" };
   charts.rate = new Chart(byId("rate"), [{ label: "events", colour: "--first", fill: true }, { label: "rejected", colour: "--bad" }], { format: short, zero: true });
   charts.lag = new Chart(byId("lag"), [
@@ -227,6 +230,7 @@ function begin() {
   const mine = ++turn;
   follow("v1/stream", handlers, (error) => mine === turn && told(error));
   route();
+  experiments.look();
   ask("v1/status").then((status) => (byId("version").textContent = `Keepstream ${status.version}, ${status.group}`), () => {});
 }
 

@@ -26,8 +26,13 @@ from tests.integration.shop import wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(600)]
 
-DOTENV = {"KEEPSTREAM_EVENTS_PARTITIONS": "2", "KEEPSTREAM_HORIZON": "7d", "KEEPSTREAM_CLOCK": "event"}
-"""What a user would write into .env to see labels within the days that the test has time for."""
+DOTENV = {
+    "KEEPSTREAM_EVENTS_PARTITIONS": "2",
+    "KEEPSTREAM_HORIZON": "7d",
+    "KEEPSTREAM_CLOCK": "event",
+    "KEEPSTREAM_EXPERIMENTS": "spread/control/mmr:diversity=0.3",
+}
+"""What a user would write into .env to see labels within the days that the test has time for, and a trial."""
 
 NOT_OURS = (
     "KAFKA_LISTENER",

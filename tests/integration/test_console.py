@@ -1,5 +1,6 @@
 """The console in a real browser: it loads in silence, its numbers move, and people and items are found."""
 
+import asyncio
 import os
 
 import pytest
@@ -34,9 +35,23 @@ def count(page, name):
     return page.look(FACT.format(name) + ".replaceAll(',', '')")
 
 
+async def go_on(shop):
+    """Let the shop's time pass, in which windows end."""
+    while True:
+        shop.send_events(50)
+        await asyncio.sleep(0.2)
+
+
 async def test_a_person_shows_the_token_watches_and_looks_things_up(settings, start, tmp_path):
     shop = Shop(settings)
-    worker = start(KEEPSTREAM_API_TOKEN=TOKEN, KEEPSTREAM_CHECK_INTERVAL="1m", KEEPSTREAM_TICK="1m")
+    worker = start(
+        KEEPSTREAM_API_TOKEN=TOKEN,
+        KEEPSTREAM_CHECK_INTERVAL="1m",
+        KEEPSTREAM_TICK="1m",
+        KEEPSTREAM_EXPERIMENTS="trial/control/flat:category_share=1",
+        KEEPSTREAM_EXPERIMENT_WINDOW="1m",
+        KEEPSTREAM_ALLOWED_LATENESS="1m",
+    )
     shop.send_events(300)
     wait_until(lambda: worker.judged() == shop.accepted + shop.duplicates, "every event judged")
     user = next(iter(shop.event_counts))
@@ -81,6 +96,12 @@ async def test_a_person_shows_the_token_watches_and_looks_things_up(settings, st
         await page.look("location.hash = '#users=nobody%3Cb%3E'")
         await page.wait("document.getElementById('said').textContent === \"user 'u:nobody<b>' is not known\"")
         assert all("404" in complaint for complaint in page.complaints), page.complaints
+
+        going_on = asyncio.create_task(go_on(shop))
+        await page.wait("document.getElementById('experiments').innerText.includes('flat')")
+        going_on.cancel()
+        shown = await page.look("document.getElementById('experiments').innerText")
+        assert all(word in shown for word in ("trial", "control", "flat", "hit rate", "purchased")), shown
 
         for width, scheme in ((390, "dark"), (1280, "light")):
             await page.scheme(scheme)

@@ -1,5 +1,6 @@
 """What the engine does about commits that fail, hang, are too slow or too large."""
 
+import secrets
 import threading
 import time
 import uuid
@@ -39,7 +40,7 @@ class TestCommitting:
 
         class Large(Items):
             def apply(self, records: Sequence[Record]) -> Sequence[Output]:
-                return [Output(f"{self.group}-small", 0, b"k", uuid.uuid4().bytes * 1000)]
+                return [Output(f"{self.group}-small", 0, b"k", secrets.token_bytes(16_000))]
 
         bench.send(1)
         runtime = await bench.start(lambda p: Large(bench.group, p, 1))

@@ -1,11 +1,12 @@
 """Topics on real brokers: what is created is what the table says, and differences are found."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from kafka import KafkaAdminClient
 
-from streams import clients, topics
+from streams import clients, compacted, topics
 from streams.cli import run
 from streams.errors import BrokerUnavailableError, TopicsError
 from streams.settings import load
@@ -91,6 +92,38 @@ def test_the_command_creates_lists_and_checks(settings, capsys):
     assert run(["topics", "list", *options]) == 0
     shown = capsys.readouterr().out
     assert all(topic.full_name(settings) in shown for topic in topics.TOPICS)
+
+
+def test_catalogue_and_rules_are_written_listed_and_removed(settings, tmp_path, capsys):
+    options = ["--bootstrap-servers", settings.broker.bootstrap_servers]
+    options += ["--topic-prefix", settings.broker.topic_prefix]
+    file, bad = tmp_path / "items.csv", tmp_path / "bad.jsonl"
+    assert run(["rules", "list", *options]) == 1
+    assert "has no topic" in capsys.readouterr().err
+    topics.ensure(settings)
+    file.write_text("id,price,availability\na,1,in stock\nb,2,out of stock\nc,cheap,in stock\n")
+    assert run(["catalog", "load", str(file), *options]) == 1
+    assert run(["catalog", "list", *options]) == 0
+    assert "line 4: price must be a number" in capsys.readouterr().out
+    assert run(["catalog", "load", str(file), "--skip-bad", "--rejects", str(bad), *options]) == 0
+    assert json.loads(bad.read_text())["line"] == 4
+    file.write_text("id\nb\nd\n")
+    assert run(["catalog", "load", str(file), "--replace", *options]) == 0
+    capsys.readouterr()
+    assert run(["catalog", "list", "--json", *options]) == 0
+    items = [json.loads(line)["item_id"] for line in capsys.readouterr().out.splitlines()]
+    assert items == ["b", "d"]
+    assert run(["catalog", "remove", "d", *options]) == 0
+    assert run(["rules", "add", "r", "boost", "--brand", "Acme", "--factor", "2", *options]) == 0
+    capsys.readouterr()
+    assert run(["rules", "list", *options]) == 0
+    assert capsys.readouterr().out == "r                     boost brand Acme by 2\n"
+    compacted.write(settings, topics.CATALOGUE.full_name(settings), [(b"x", b"{")])
+    assert run(["catalog", "list", *options]) == 1
+    assert "refused: x: no CatalogItem" in capsys.readouterr().err
+    assert run(["rules", "remove", "r", *options]) == 0
+    assert run(["rules", "remove", "r", *options]) == 1
+    assert "has no rule 'r'" in capsys.readouterr().err
 
 
 def test_without_a_broker_nothing_hangs():

@@ -6,7 +6,7 @@ import json
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
-from streams import topics
+from streams import compacted, topics
 from streams.encode import read_dead_letter
 from tests.integration.shop import START_MS, Shop, wait_until, workers
 
@@ -127,6 +127,8 @@ def test_malformed_events_are_dead_letters_and_the_worker_is_unmoved(shop, start
     shop.send_bad("not_json", b"{", key=None)
     shop.flush()
     shop.send_events(300)
+    sold = sorted(shop.touches)[1:]
+    tell_of_items(shop, sold)
     worker = start()
     total = shop.accepted + shop.duplicates + sum(shop.rejected.values())
     wait_until(lambda: worker.judged() == total, "every event judged")
@@ -149,6 +151,26 @@ def test_malformed_events_are_dead_letters_and_the_worker_is_unmoved(shop, start
     assert sorted((message.key() or b"", message.value() or b"") for message in letters) == sent
     assert worker.process.poll() is None
     assert worker.ask("/health/live") == {"alive": True}
+    assert (found["keepstream_catalog_items"], found["keepstream_list_rules"]) == (len(sold), 1)
+    refused = topics.CATALOGUE.full_name(shop.settings)
+    assert found[f'keepstream_broadcast_refused_total{{topic="{refused}"}}'] == 1
+
+    def listed():
+        user = next(iter(shop.event_counts))
+        return [one["item_id"] for one in (worker.user(user) or {}).get("recommendations", ())]
+
+    wait_until(lambda: len(listed()) > 1, "a list")
+    assert listed()[0] == "hero"
+    assert set(listed()) <= {*sold, "hero"}
+
+
+def tell_of_items(shop, sold):
+    """Write a catalogue with a row that is none, and pin an item of it, as the shop's systems would."""
+    rows = {item: {"item_id": item} for item in sold[:-1]} | {"hero": {"item_id": "hero"}, sold[-1]: 1}
+    catalogue = topics.CATALOGUE.full_name(shop.settings)
+    compacted.write(shop.settings, catalogue, [(k.encode(), json.dumps(v).encode()) for k, v in rows.items()])
+    rule = {"rule_id": "r", "action": "pin", "item_id": "hero", "position": 1}
+    compacted.write(shop.settings, topics.RULES.full_name(shop.settings), [(b"r", json.dumps(rule).encode())])
 
 
 def test_a_worker_waits_for_a_broker_that_comes_later_and_says_so(own_kafka_broker, tmp_path):

@@ -164,11 +164,12 @@ class TestChurn:
         lead = found["intervals"]["base rate"]["auc"]
         assert lead["low"] > 0
 
-    def test_the_table_says_how_it_was_measured(self, purchases, capsys):
-        assert (
-            run(["evaluate", "churn", "--events", purchases, "--horizon", "14d", "--test-from", "60%"]) == 0
-        )
+    def test_the_tables_say_how_it_was_measured_and_what_a_change_cost(self, purchases, capsys):
+        line = ["evaluate", "churn", "--events", purchases, "--horizon", "14d", "--test-from", "60%"]
+        assert run([*line, "--change", "70%"]) == 0
         printed = capsys.readouterr().out
+        for words in ("known after 7 days: AUC 0.", "beyond hindsight's", "weeks 1-4", "without reaction"):
+            assert words in printed
         for words in ("AUC", "log loss", "Brier", "ECE", "lift 10 %", "precision", "BG/NBD", "base rate"):
             assert words in printed
 
@@ -189,6 +190,11 @@ class TestErrors:
             capsys, "recommendations", "--events", clicks, "--test-from", "50%", "--test-events", clicks
         )
         assert "exclude each other" in said
+
+    def test_a_change_is_told_with_and_without_reaction_so_neither_is_chosen(self, purchases, capsys):
+        line = ("churn", "--events", purchases, "--horizon", "14d", "--change")
+        assert "exclude each other" in complaint(capsys, *line, "50%", "--no-drift-reaction")
+        assert "--change 'then' is neither a time" in complaint(capsys, *line, "then")
 
     def test_a_file_without_events_is_named(self, tmp_path, capsys):
         empty = write(tmp_path / "broken.jsonl", [event(0, "u:1", "never")])

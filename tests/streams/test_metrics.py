@@ -8,10 +8,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from online_models.errors import InvalidParameterError
+from online_models.experiments.book import ExperimentBook
+from online_models.experiments.outcomes import ExperimentOutcomes, UserOutcome
 from online_models.value.lifecycle import STAGES
 from online_models.value.retention import RetentionBoard
 from online_models.value.segments import SEGMENTS
 from online_models.winback.uplift import Uplift
+from streams.agents.experiments import results
 from streams.agents.report import Report
 from streams.engine.observer import Observer
 from streams.engine.partition import TopicPartition
@@ -32,6 +35,14 @@ class Clock:
 
 def held(agent, partition, *, opened=True, unapplied=0):
     return Held(agent, TopicPartition(f"source of {agent}", partition), opened, unapplied)
+
+
+def book_of_one():
+    """Return a book with a user of a control and one of another variant."""
+    book = ExperimentBook()
+    users = [UserOutcome("e", name, name == "a", 0, 1, (0.5, 1.0, 0.0)) for name in "ab"]
+    book.apply(ExperimentOutcomes.of(users))
+    return book
 
 
 def feed_everything(metrics):
@@ -58,7 +69,9 @@ def feed_everything(metrics):
     metrics.uplift("coupon", Uplift(30, 10, 0.3, 0.1, 0.02, 0.18, 1.5, 5.0))
     stages, segments = dict.fromkeys(STAGES[1:], 3), dict.fromkeys(SEGMENTS[1:], 2)
     metrics.board(0, RetentionBoard(0, 15, 4, 7, 9, 1, 8, 2, stages, segments, 99.5, ()))
-    metrics.lists(2)
+    metrics.lists(2, {"ranked": 40})
+    metrics.shop(100, 3)
+    metrics.experiments(results(book_of_one(), 0.05))
     metrics.state("users", 0, 100, 4_096)
     metrics.evicted("users", "idle", 2)
     metrics.dedupe(0, 100, 3)
@@ -91,7 +104,7 @@ class TestTable:
 
     def test_no_label_can_hold_an_id(self):
         few = {"agent", "topic", "partition", "reason", "band", "model", "metric", "kind", "status"}
-        few |= {"action", "bound", "window", "stage", "segment"}
+        few |= {"action", "bound", "window", "stage", "segment", "experiment", "variant"}
         assert {label for metric in TABLE for label in metric.labels} <= few | {"version"}
 
     def test_names_are_unique(self):
@@ -142,7 +155,7 @@ class TestMetrics:
 
     def test_two_workers_of_one_process_do_not_share_series(self):
         first, second = Metrics(), Metrics()
-        first.lists(5)
+        first.lists(5, {})
         assert second.value("keepstream_recommendation_lists_total") == 0
 
     def test_what_a_lost_partition_said_is_forgotten(self):

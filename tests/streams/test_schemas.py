@@ -40,6 +40,7 @@ def test_every_public_document_has_a_sample():
     parts |= {"UserAlert", "UserRisk", "UserSession"}
     # These are described by OpenAPI alone: only a worker's own server writes them.
     parts |= {"Alive", "Index", "ModelCard", "Readiness", "Refusal", "WorkerStatus"}
+    parts |= {"ExperimentMeasure", "ExperimentResult", "ExperimentResults", "ExperimentVariant"}
     parts |= {"ActionWorth", "Counters", "LiveSample", "ModelPoint", "PartitionStatus"}
     assert {type(sample).__name__ for sample in SAMPLES.values()} == set(schemas.__all__) - parts
 

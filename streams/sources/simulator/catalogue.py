@@ -5,7 +5,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from streams.sources.simulator.config import ShopConfig
+from streams.schemas import CatalogItem
+from streams.sources.simulator.config import DAY_MS, ShopConfig
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -147,6 +148,30 @@ class Catalogue:
             for index, (category, brand, price) in enumerate(
                 zip(self.category.tolist(), self.brand.tolist(), prices, strict=True)
             )
+        ]
+
+    def launched(self, day: int, start_ms: int) -> list[CatalogItem]:
+        """Return the items on show today that were not yesterday, as the shop describes them.
+
+        Parameters
+        ----------
+        day
+            Today, from 0; on the first day everything on show is new.
+        start_ms
+            Midnight of day 0, epoch milliseconds.
+        """
+        fresh = self._on_show & ((self.launch_day == day) | (day == 0))
+        rows = self.rows()
+        return [
+            CatalogItem(
+                row["item_id"],
+                row["item_category"],
+                row["item_brand"],
+                row["price"],
+                title=f"{row['item_brand']} {row['item_category']} {row['item_id']}",
+                since=start_ms + int(self.launch_day[index]) * DAY_MS,
+            )
+            for index, row in ((index, rows[index]) for index in np.flatnonzero(fresh).tolist())
         ]
 
     def _shown(self, wanted: Ints, else_items: Ints) -> Ints:

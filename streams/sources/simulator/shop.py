@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from online_models.events import KIND
+from streams.schemas import CatalogItem
 from streams.sources.simulator.aftermath import Purchases, follow
 from streams.sources.simulator.catalogue import Catalogue, Ints
 from streams.sources.simulator.columns import EventColumns
@@ -96,6 +97,12 @@ class Shop:
             horizon_ms=horizon_ms,
             rng=self._responses,
         )
+
+    def launched(self) -> list[CatalogItem]:
+        """Return the items that came on show today; at the first day all that are sold."""
+        config = self._config
+        day = max(0, (self._now_ms - config.start_ms) // DAY_MS - 1)
+        return self._catalogue.launched(day, config.start_ms)
 
     def truth(self, until_ms: int | None = None) -> list[UserTruth]:
         """Return what became of every user before a moment.

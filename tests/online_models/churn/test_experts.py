@@ -68,6 +68,15 @@ class TestRecursiveLogistic:
         gradient = x * (1 - 1 / (1 + np.exp(-model.weights @ x))) - model.weights / [4.0, 1.0]
         assert gradient == pytest.approx([0, 0], abs=1e-9)
 
+    def test_a_label_in_parts_teaches_as_much_as_the_whole(self):
+        model, parts = (RecursiveLogistic(("a", "b"), variance=1e-4, noise=0.0) for _ in range(2))
+        x = np.array([3.0, -2.0])
+        model.learn_one(x, 1)
+        for _ in range(4):
+            parts.learn_one(x, 1, weight=0.25)
+        assert parts.weights == pytest.approx(model.weights, rel=1e-3)
+        assert parts.state()["covariance"] == pytest.approx(model.state()["covariance"], rel=1e-3)
+
     @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.integers(0, 1))
     def test_no_input_however_large_breaks_it(self, first, second, label):
         model = RecursiveLogistic(("a", "b"))
@@ -231,16 +240,17 @@ class TestContest:
         assert len(times) < 20
         assert times[0] <= (399 - 30) * DAY_MS
 
-    def test_the_better_challenger_takes_over_and_a_tie_is_the_blends(self):
-        contest = Contest(28 * DAY_MS, 0, 256)
-        for _ in range(2000):
-            contest._race(np.array([0.4, 0.4, 0.3999, 0.4]), 30 * DAY_MS)
-        assert contest.champion == "blend"
-        for _ in range(2000):
-            contest._race(np.array([0.4, 0.4, 0.3, 0.4]), 30 * DAY_MS)
-        assert contest.champion == "rolled"
-        for _ in range(2000):
-            contest._race(np.array([0.4, 0.4, 0.4, 0.2]), 30 * DAY_MS)
+    def test_the_blend_takes_over_from_a_lone_expert_once_it_was_judged_over_a_horizon(self):
+        roll = Roll(8 * DAY_MS, DAY_MS)
+        contest, x = Contest(8 * DAY_MS, 0, 256), np.zeros(WIDTH, np.float32)
+        contest.champion = "landmark"
+        contest.keep(0, 0, replace(TrainerStore(FAST)._experts(), rolled=hazard(roll=roll)))
+        steps = roll.aged(x[None])
+        for place in range(1200):
+            contest.judge(x, steps, DAY_MS, place % 2)
+        contest.judge(x, steps, 9 * DAY_MS - 1, 1)
+        assert contest.champion == "landmark"
+        contest.judge(x, steps, 9 * DAY_MS, 1)
         assert contest.champion == "blend"
 
     def test_rolled_scores_do_not_depend_on_the_rows_beside_them(self):

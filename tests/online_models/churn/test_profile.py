@@ -25,6 +25,7 @@ from tests.online_models.churn.workload import (
     Event,
     bandit_of,
     batch_of,
+    crowd,
     cut,
     event_logs,
     scorer_of,
@@ -137,6 +138,15 @@ class TestBatchBoundaries:
             log += store.dirty_rows()
         assert outcome(resumed) == outcome(done)
         assert state(store) == state(whole)
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_events_of_a_crowd_applied_after_a_tick_count_as_if_applied_before(self, options, seed):
+        events, scorer = crowd(seed), scorer_of()
+        eager, one_by_one = run(events, 1, scorer, UserStore(options))
+        for size in (7, len(events)):
+            store, done = run(events, size, scorer, UserStore(options))
+            assert outcome(done) == outcome(one_by_one)
+            assert state(store) == state(eager)
 
     def test_active_users_are_named_once_with_their_last_touch(self, options):
         events = [Event("u:a", items=("x",)), Event("u:b", items=("x",)), Event("u:a", items=("y",))]

@@ -169,3 +169,15 @@ def _log(steps):
 
 
 event_logs = st.lists(_steps, min_size=1, max_size=50).map(_log)
+
+
+def crowd(seed, count=160, users=25):
+    """Return a log of many users, checked at all hours, with a few minutes to a few hours between events."""
+    draw = np.random.default_rng(seed)
+    pauses = draw.choice((MINUTE_MS, 10 * MINUTE_MS, HOUR_MS, 3 * HOUR_MS), count, p=(0.3, 0.4, 0.2, 0.1))
+    times = START_MS + np.cumsum(pauses) - draw.choice((0, HOUR_MS // 2), count, p=(0.9, 0.1))
+    names, items = draw.choice(_KINDS[:-1], count), draw.choice(("a1", "a2", "b1"), count)
+    return [
+        Event(f"u:{who}" if who % 5 else f"a:{who}", str(name), int(time), (str(item),))
+        for who, name, time, item in zip(draw.integers(0, users, count), names, times, items, strict=True)
+    ]

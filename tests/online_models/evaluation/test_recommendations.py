@@ -7,6 +7,7 @@ import pytest
 
 from online_models.errors import InvalidParameterError
 from online_models.evaluation.recommendations import (
+    LISTS,
     MODEL,
     RecommendationTrial,
     RecommendationTrialSettings,
@@ -198,6 +199,15 @@ class TestModel:
         trial = RecommendationTrial(Listening(), RecommendationTrialSettings())
         trial.test(batch_of([Event("u:1", "purchase", START_MS, ("a", "b", "c"))]))
         assert shown == [1, 2]
+
+
+def test_lists_that_would_be_shown_are_judged_on_the_same_cases_and_change_nothing_else():
+    sessions = visits(*[["a", "b", "c", "d"]] * 30, *[["b", "d", "a", "c"]] * 30)
+    plain = trial_of(learned=sessions[:120], tested=[*sessions[120:]])
+    with_lists = trial_of(learned=sessions[:120], tested=[*sessions[120:]], lists=True)
+    assert {name: row for name, row in with_lists.quality.items() if name != LISTS} == plain.quality
+    # What is on the screen is in no list, and otherwise nothing is left out.
+    assert 0 < with_lists.quality[LISTS]["hit_rate@20"] <= plain.quality[MODEL]["hit_rate@20"]
 
 
 class TestCandidateRecall:

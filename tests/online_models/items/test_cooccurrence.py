@@ -31,7 +31,8 @@ def state(store):
 
 def one_by_one(batch, slots):
     """Count the pairs of a batch in plain Python: {owner: {partner: [forward, backward, lag-1]}}."""
-    held: dict[int, dict[int, list[float]]] = {}
+    # As the store adds up: where sums tie, rounding decides which partner gives way.
+    held: dict[int, dict[int, list[np.float32]]] = {}
     for owner, partner, k, weight in zip(
         batch.owner, batch.partner, batch.distance.tolist(), batch.weight, strict=True
     ):
@@ -42,14 +43,14 @@ def one_by_one(batch, slots):
                 # A dict keeps the order of insertion; the slot of the evicted one is reused in place.
                 weakest = min(partners, key=lambda p: partners[p][0] + partners[p][1])
                 partners = held[int(batch.hashes[owner])] = {
-                    (other if p == weakest else p): ([0.0, 0.0, 0.0] if p == weakest else w)
+                    (other if p == weakest else p): ([np.float32(0)] * 3 if p == weakest else w)
                     for p, w in partners.items()
                 }
             else:
-                partners[other] = [0.0, 0.0, 0.0]
-        amount = float(weight) / abs(k)
+                partners[other] = [np.float32(0)] * 3
+        amount = np.float32(weight) / np.float32(abs(k))
         partners[other][0 if k > 0 else 1] += amount
-        partners[other][2] += amount if k == 1 else 0.0
+        partners[other][2] += amount if k == 1 else np.float32(0)
     return held
 
 

@@ -151,6 +151,29 @@ class TestFeatures:
         assert some.row.tolist() == every.row[:5].tolist()
         np.testing.assert_array_equal(some.features, every.features[:5])
 
+    def test_what_several_touches_speak_for_is_kept_before_what_one_does(self):
+        shop = table_of(
+            row_of("a", popularity=4.0, partners=[("one", 2.0, 0.0, 0.0), ("both", 1.0, 0.0, 0.0)]),
+            row_of("b", popularity=4.0, partners=[("both", 1.0, 0.0, 0.0)]),
+            row_of("one", popularity=4.0),
+            row_of("both", popularity=4.0),
+        )
+        only = CandidateSettings(popular=0, second_positions=0, kept=1)
+        found = Recommender(only).candidates(session("a", "b"), shop, NOW)
+        assert [shop.item_id(row) for row in found.row.tolist()] == ["both"]
+        alone = Recommender(only).candidates(session("a"), shop, NOW)
+        assert [shop.item_id(row) for row in alone.row.tolist()] == ["one"]
+
+    def test_every_source_gives_the_strongest_partners_first(self, shop):
+        direct, table, _ = shop
+        for source in (direct, table):
+            rows = np.arange(min(source.size, 20))
+            whole, few = source.neighbours(rows), source.neighbours(rows, 3)
+            both = np.where(whole.partners >= 0, whole.weights[:, :, :2].sum(axis=2), -1.0)
+            assert (np.diff(both, axis=1) <= 1e-6).all()
+            assert (few.partners == whole.partners[:, :3]).all()
+            assert (few.weights == whole.weights[:, :3]).all()
+
 
 class TestRank:
     def test_a_user_gets_the_same_ranking_alone_and_among_others(self, shop):
@@ -203,14 +226,9 @@ class TestPolicy:
         row_of("seen", category="toys", partners=[("toy-0", 5.0, 1.0, 0.5)]),
     )
 
-    def listed(self, history, now_ms=NOW, *, k=10, withdrawn=(), **policy):
+    def listed(self, history, now_ms=NOW, *, k=10, **policy):
         recommender = Recommender(policy=PolicySettings(**policy))
-        hashes = np.array([item_hash(item) for item in withdrawn], np.uint64)
-        return recommender.recommend(history, self.SHOP, now_ms, k, withdrawn=hashes).items[0]
-
-    def test_withdrawn_items_are_left_out(self):
-        assert "toy-0" in self.listed(session("seen"))
-        assert "toy-0" not in self.listed(session("seen"), withdrawn=["toy-0", "never seen"])
+        return recommender.recommend(history, self.SHOP, now_ms, k).items[0]
 
     def test_items_bought_lately_are_left_out_until_the_window_has_passed(self):
         history = session("seen")
@@ -303,6 +321,9 @@ class TestBaseRanker:
         (PolicySettings, "repurchase_window_ms", -1),
         (PolicySettings, "category_share", 0.0),
         (PolicySettings, "depth", 0),
+        (PolicySettings, "diversity", 1.0),
+        (PolicySettings, "popularity_damping", 1.5),
+        (PolicySettings, "cold_share", 0.6),
     ],
 )
 def test_settings_name_the_parameter_and_its_value(make, name, value):

@@ -6,11 +6,14 @@ import pytest
 from online_models.churn.settings import AlertSettings
 from online_models.churn.trainer import TrainerSettings
 from online_models.evaluation.live_lists import LiveLists
+from online_models.experiments.outcomes import ExperimentOutcomes
+from online_models.experiments.settings import Experiment, ExperimentSettings
 from online_models.items.recommender import Recommender
 from online_models.winback.context import CONTEXT_NAMES
 from online_models.winback.outcomes import OutcomeBatch
 from online_models.winback.settings import ActionSettings, WinbackSettings
 from streams.agents.broadcast import Broadcast, _Model
+from streams.agents.experiments import results
 from streams.agents.trainer import TrainerHandler
 from streams.agents.users import UsersHandler, UsersTopics
 from streams.decode import Decoder
@@ -276,3 +279,83 @@ def test_at_the_end_of_a_day_profiles_and_the_board_are_told_and_a_forgotten_one
     assert shop.metrics.value("keepstream_active_customers", partition="2", window="day") == 1
     outputs = shop.apply(shop.record("user_erased", "ann", START_MS + DAY_MS + HOUR_MS))
     assert [(o.key, o.value) for o in outputs if o.topic == "profiles"] == [(b"u:ann", None)]
+
+
+class TestExperiments:
+    TRIAL = ExperimentSettings(
+        (Experiment.parse("trial/control/plain:ranker=base+category_share=1"),), window_ms=DAY_MS
+    )
+
+    def shop(self):
+        shop = Shop(experiments=self.TRIAL)
+        shop.handler._broadcast.take_neighbours([(f"i{n}".encode(), neighbours(f"i{n}")) for n in range(9)])
+        return shop
+
+    def visit(self, shop, day):
+        outputs = []
+        for number in range(30):
+            for item in ("i1", "i2"):
+                at = START_MS + day * DAY_MS + number * 1000
+                outputs += shop.apply(shop.record("view_item", f"c{number}", at, items=[{"item_id": item}]))
+        return outputs
+
+    def test_a_list_says_what_its_user_sees(self):
+        lists = [json.loads(o.value) for o in self.visit(self.shop(), 0) if o.topic == "lists"]
+        for one in lists:
+            variant = self.TRIAL.experiments[0].variant_of(one["subject"]).name
+            assert one["variants"] == {"trial": variant}
+            assert one["model_version"] == "base-1"
+        assert {one["variants"]["trial"] for one in lists} == {"control", "plain"}
+
+    def test_without_experiments_a_list_says_nothing_of_them(self):
+        shop = Shop()
+        shop.handler._broadcast.take_neighbours([(b"i1", neighbours("i1")), (b"i2", neighbours("i2"))])
+        (one,) = [o for o in shop.apply(shop.record("view_item", "c", items=[{"item_id": "i1"}]))
+                  if o.topic == "lists"]  # fmt: skip
+        assert "variants" not in json.loads(one.value)
+
+    @pytest.mark.parametrize("crash", [False, True])
+    def test_what_came_of_it_reaches_every_worker_once(self, crash):
+        shop = self.shop()
+        outputs = self.visit(shop, 0)
+        if crash:
+            rows = shop.handler.dirty_rows()
+            shop = self.shop()
+            shop.handler.restore(rows)
+            shop.handler.restored()
+            shop.offset = 60
+        outputs += self.visit(shop, 2)
+        outputs += self.visit(shop, 9)
+        told = [o.value for o in outputs if o.topic == "examples" and ExperimentOutcomes.packed(o.value)]
+        assert sum(len(ExperimentOutcomes.unpack(value)) for value in told) == 30
+        trainer = TrainerHandler(TrainerSettings(), "models", Metrics())
+        published = trainer.apply([Record(n, 0, None, value) for n, value in enumerate(told)])
+        again = TrainerHandler(TrainerSettings(), "models", Metrics())
+        again.restore(trainer.dirty_rows())
+        again.restored()
+        assert again.store.experiments.state() == trainer.store.experiments.state()
+        broadcast = shop.handler._broadcast
+        assert broadcast.take_models([(row.key, row.value) for row in published]) == []
+        (found,) = results(broadcast.experiments, 0.05).experiments
+        assert [variant.name for variant in found.variants] == ["control", "plain"]
+        assert sum(variant.users for variant in found.variants) == 30
+        assert all(variant.measures["hit_rate"].rate == 1.0 for variant in found.variants)
+
+    def test_an_erased_user_takes_part_no_longer(self):
+        shop = self.shop()
+        self.visit(shop, 0)
+        shop.handler.dirty_rows()
+        shop.apply(shop.record("user_erased", "c1", START_MS + HOUR_MS))
+        rows = dict(shop.handler.dirty_rows())
+        assert rows[b"\0experiments:u:c1"] is None
+
+    def test_the_control_sees_what_everybody_would_see(self):
+        trial, plain = self.shop(), Shop()
+        plain.handler._broadcast.take_neighbours([(f"i{n}".encode(), neighbours(f"i{n}")) for n in range(9)])
+        both = [
+            {o.key: json.loads(o.value) for o in self.visit(shop, 0) if o.topic == "lists"}
+            for shop in (trial, plain)
+        ]
+        control = [key for key, one in both[0].items() if one["variants"]["trial"] == "control"]
+        assert control
+        assert all(both[0][key]["items"] == both[1][key]["items"] for key in control)

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import aiohttp
 from yarl import URL
 
+from online_models.experiments.book import ExperimentBook
 from streams import topics
 from streams.engine.membership import Membership
 from streams.engine.partition import Partition, TopicPartition
@@ -53,7 +54,7 @@ class FakeWorker:
         self.instance = instance
         self.runtime = FakeRuntime(instance)
         self.metrics = Metrics()
-        self.broadcast = SimpleNamespace(ready=True, snapshot=None, newest=None)
+        self.broadcast = SimpleNamespace(ready=True, snapshot=None, newest=None, experiments=ExperimentBook())
 
     def users(self, number, *subjects):
         known = {subject: {"subject": subject, "worker": self.instance} for subject in subjects}
