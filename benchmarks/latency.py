@@ -9,10 +9,10 @@ import threading
 import time
 
 import numpy as np
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from benchmarks import brokers, results
-from benchmarks.shop import PARTITIONS, Shop, producer
+from benchmarks.shop import PARTITIONS, Shop, producer, wait_until
 from benchmarks.workload import DAY_MS, TOUCHES, Workload
 from streams import topics
 
@@ -28,29 +28,44 @@ class Reader(threading.Thread):
     def __init__(self, shop: Shop) -> None:
         super().__init__(daemon=True)
         self.lists: dict[bytes, list[tuple[Place, float]]] = {}
-        self.over = threading.Event()
+        self._over = threading.Event()
+        self._ends: dict[int, int] = {}
+        self._shop, self._topic = shop, topics.RECOMMENDATIONS.full_name(shop.settings)
         self._consumer = Consumer(
             {
                 "bootstrap.servers": shop.settings.broker.bootstrap_servers,
                 "group.id": "latency",
                 "isolation.level": "read_committed",
                 "fetch.wait.max.ms": 10,
+                "enable.partition.eof": True,
             }
         )
-        topic = topics.RECOMMENDATIONS.full_name(shop.settings)
-        self._consumer.assign([TopicPartition(topic, number, 0) for number in range(shop.partitions)])
+        self._consumer.assign([TopicPartition(self._topic, number, 0) for number in range(shop.partitions)])
 
     def run(self) -> None:
         """Read until it is over."""
-        while not self.over.is_set():
+        while not self._over.is_set():
             for message in self._consumer.consume(1_000, 0.005):
                 now = time.monotonic()
-                if message.error() is None:
+                error = message.error()
+                if error is None:
                     # An id is partition and offset of the event, and the first field: no need to parse.
                     partition, _, offset = message.value()[7:40].split(b'"')[0].partition(b"-")
                     place = int(partition), int(offset)
                     self.lists.setdefault(message.key(), []).append((place, now))
+                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # librdkafka's name for it
+                    self._ends[message.partition()] = message.offset()
         self._consumer.close()
+
+    def finish(self) -> None:
+        """Wait until every list that was written has been read, and stop."""
+        wait_until(self._has_all, "the last lists")
+        self._over.set()
+        self.join()
+
+    def _has_all(self) -> bool:
+        partitions = range(self._shop.partitions)
+        return all(self._ends.get(n, 0) >= self._shop.end(self._topic, n) for n in partitions)
 
 
 def pace(shop: Shop, records: list[tuple[bytes, bytes]], rate: float) -> list[tuple[bytes, float, Place]]:
@@ -127,9 +142,7 @@ def main() -> None:
                 began = time.monotonic()
                 sent = pace(shop, live.records(), rate)
                 shop.settle()
-                time.sleep(0.5)  # the reader takes the last lists
-                reader.over.set()
-                reader.join()
+                reader.finish()
                 times, missing = match(sent, reader.lists, began + _WARM_S)
                 p50, p95, p99 = np.percentile(np.array(times) * 1000, (50, 95, 99)).tolist()
                 found[str(share)] = {"rate": rate, "p50": p50, "p95": p95, "p99": p99, "events": len(times)}

@@ -8,9 +8,8 @@ import numpy as np
 from online_models.errors import InvalidParameterError
 from online_models.evaluation.ranking import ListProperties
 from online_models.events import UInt64s
-from online_models.items.evidence import LEAST_HEAT
 from online_models.items.shop import Shop
-from online_models.items.source import NeighbourSource
+from online_models.items.source import LEAST_HEAT, NeighbourSource, present_heat
 
 _WINDOW: Final = 2_000
 
@@ -82,13 +81,13 @@ class ListQuality:
         rows = np.where(table != 0, source.rows_of(table), -1)
         heat = np.full(rows.shape, LEAST_HEAT)
         known = rows >= 0
-        heat[known] = source.heat(rows[known])[0] - now_ms / source.settings.half_life_ms
-        shares = np.exp2(np.maximum(heat, LEAST_HEAT)) / max(self._touches, 1.0)
+        heat[known] = present_heat(source, rows[known], now_ms)
+        shares = np.exp2(heat) / max(self._touches, 1.0)
         categories = shop.categories(rows, source).view(np.uint64)
         self._properties.update(table, np.where(known, np.minimum(shares, 1.0), 0.0), categories)
 
     def _count_touches(self, source: NeighbourSource, now_ms: int) -> None:
         """Count the items and their touches, anew at the begin of each window: it takes a look at all."""
-        heat = source.heat(np.arange(source.size))[0] - now_ms / source.settings.half_life_ms
+        heat = present_heat(source, np.arange(source.size), now_ms)
         live = heat > LEAST_HEAT
         self._known, self._touches = int(np.count_nonzero(live)), float(np.exp2(heat[live]).sum())

@@ -6,11 +6,11 @@ from typing import Final
 import numpy as np
 
 from online_models.events import Floats, Int64s
-from online_models.items.evidence import LEAST_HEAT, CandidateSettings, Pool, collect, weigh
+from online_models.items.evidence import CandidateSettings, Pool, collect, weigh
 from online_models.items.features import describe
 from online_models.items.histories import Histories
 from online_models.items.pairs import Floats32
-from online_models.items.source import NeighbourSource
+from online_models.items.source import NeighbourSource, present_heat
 
 _OWN_SHARE: Final = 4.0
 _FAR_SHARE: Final = 0.3
@@ -64,7 +64,7 @@ def gather(
     """
     touched = source.rows_of(histories.items[:, : settings.positions])
     pool = collect(settings, touched, source.rows_of(histories.own.items), source, now_ms)
-    popularity = np.maximum(source.heat(pool.row)[0] - now_ms / source.settings.half_life_ms, LEAST_HEAT)
+    popularity = present_heat(source, pool.row, now_ms)
     pool = pool._replace(score=pool.score * np.exp2(-settings.partner_power * popularity))
     promise = _promise(pool, popularity, touched.shape[1], histories)
     kept, rank, start = _best(pool.user, promise, len(histories), settings.kept)

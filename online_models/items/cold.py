@@ -5,11 +5,10 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from online_models.events import Floats, Int64s, UInt64s
-from online_models.items.evidence import LEAST_HEAT
 from online_models.items.histories import Histories
 from online_models.items.shop import Shop
 from online_models.items.slots import Bools
-from online_models.items.source import NeighbourSource
+from online_models.items.source import LEAST_HEAT, NeighbourSource, present_heat
 
 _DAY_MS: Final = 86_400_000
 _LEAST_MS: Final = 600_000
@@ -110,7 +109,7 @@ class ColdItems:
         rows = source.rows_of(hashes)
         heat = np.full(rows.size, LEAST_HEAT)
         known = rows >= 0
-        heat[known] = source.heat(rows[known])[0] - now_ms / source.settings.half_life_ms
+        heat[known] = present_heat(source, rows[known], now_ms)
         return np.asarray(heat < self._limit, np.bool_)
 
     def _bring_up_to_date(self, shop: Shop, source: NeighbourSource, now_ms: int) -> None:

@@ -5,10 +5,9 @@ from typing import Final
 import numpy as np
 
 from online_models.events import Floats, Int64s
-from online_models.items.evidence import LEAST_HEAT
 from online_models.items.policy import PolicySettings
-from online_models.items.slots import BACKWARD, FORWARD
-from online_models.items.source import NeighbourSource
+from online_models.items.slots import BACKWARD, FORWARD, Bools
+from online_models.items.source import NeighbourSource, present_heat
 
 _LN_2: Final = float(np.log(2.0))
 _SAME_CATEGORY: Final = 0.5
@@ -31,8 +30,7 @@ def damping(strength: float, rows: Int64s, source: NeighbourSource, now_ms: int)
     """
     if not strength or not rows.size:
         return np.zeros(rows.size)
-    heat = source.heat(rows)[0] - now_ms / source.settings.half_life_ms
-    return np.asarray(strength * np.log1p(np.exp2(np.maximum(heat, LEAST_HEAT))))
+    return np.asarray(strength * np.log1p(np.exp2(present_heat(source, rows, now_ms))))
 
 
 def arrange(
@@ -75,7 +73,7 @@ def arrange(
     if settings.diversity:
         alike = similarity(rows, categories, source, now_ms)
         return _marginal(settings.diversity, relevance(rows, scores), alike, rows, categories, cap=cap)[:, :k]
-    same = (categories[:, :, None] == categories[:, None, :]) & (categories != 0)[:, :, None]
+    same = _of_one_category(categories)
     before = np.tril(np.ones(same.shape[1:], np.bool_), -1)
     over = (same & before).sum(axis=2) >= cap
     places: Int64s = np.argsort(np.where(rows < 0, 2, over), axis=1, kind="stable")[:, :k]
@@ -102,9 +100,7 @@ def similarity(rows: Int64s, categories: Int64s, source: NeighbourSource, now_ms
     The larger of one half where both are of one known category, and the cosine of their touches: pair weight
     over the root of both popularities.
     """
-    users, width = rows.shape
-    same = (categories[:, :, None] == categories[:, None, :]) & (categories != 0)[:, :, None]
-    alike = np.where(same, _SAME_CATEGORY, 0.0)
+    alike = np.where(_of_one_category(categories), _SAME_CATEGORY, 0.0)
     user, place = np.nonzero(rows >= 0)
     held = rows[user, place]
     near = source.neighbours(held)
@@ -116,14 +112,21 @@ def similarity(rows: Int64s, categories: Int64s, source: NeighbourSource, now_ms
     entry, slot = np.nonzero((keys[order[at]] == wanted) if keys.size else np.zeros(wanted.shape, np.bool_))
     other = order[at[entry, slot]]
     weight = near.weights[entry, slot, FORWARD] + near.weights[entry, slot, BACKWARD]
-    touches = np.maximum(source.heat(held)[0] - instant, LEAST_HEAT)
+    touches = present_heat(source, held, now_ms)
     log_share = (near.instant - instant)[entry] - 0.5 * (touches[entry] + touches[other])
     cosine = np.minimum(weight * np.exp(_LN_2 * np.minimum(log_share, 60.0)), 1.0)
     np.maximum.at(alike, (user[entry], place[entry], place[other]), cosine)
     alike = np.maximum(alike, alike.transpose(0, 2, 1))
-    alike[:, np.arange(width), np.arange(width)] = 1.0
-    assert len(alike) == users
+    itself = np.arange(rows.shape[1])
+    alike[:, itself, itself] = 1.0
     return alike
+
+
+def _of_one_category(categories: Int64s) -> Bools:
+    """Return (n, c, c) which two items of each ranking are of one known category."""
+    return np.asarray(
+        (categories[:, :, None] == categories[:, None, :]) & (categories != 0)[:, :, None], np.bool_
+    )
 
 
 def _marginal(

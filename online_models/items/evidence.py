@@ -5,7 +5,7 @@ was gathered, user by user, so that sums do not depend on how many users there a
 """
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,9 +14,7 @@ from online_models.events import Floats, Int64s
 from online_models.items.grouping import distinct
 from online_models.items.pairs import Floats32
 from online_models.items.slots import BACKWARD, FORWARD, WEIGHTS
-from online_models.items.source import Int32s, NeighbourSource
-
-LEAST_HEAT: Final = -20.0
+from online_models.items.source import Int32s, NeighbourSource, present_heat
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +164,7 @@ def weighted_neighbours(
     row = touched[user, position]
     near = source.neighbours(row)
     instant = now_ms / source.settings.half_life_ms
-    heat, _ = source.heat(row)
-    lasting = np.maximum(heat - instant, LEAST_HEAT)
+    lasting = present_heat(source, row, now_ms)
     decay = np.exp2(near.instant - instant)
     scale = decay * np.exp2(-settings.source_power * lasting) / (position + 1)
     share = decay / (np.exp2(lasting) + 1.0) / np.maximum(position - 1, 1)
@@ -289,7 +286,7 @@ def two_steps(
     owner = near.user[begin][known // max(partners.shape[1], 1)]
     steps = source.neighbours(middle, width)
     instant = now_ms / source.settings.half_life_ms
-    touches = np.exp2(np.maximum(source.heat(middle)[0] - instant, LEAST_HEAT)) + 1.0
+    touches = np.exp2(present_heat(source, middle, now_ms)) + 1.0
     scale = speaks.ravel()[known] * np.exp2(steps.instant - instant) / touches
     shares = (steps.weights[:, :, FORWARD] + steps.weights[:, :, BACKWARD]) * scale[:, None]
     reached = np.flatnonzero(steps.partners >= 0)

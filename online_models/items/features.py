@@ -5,11 +5,11 @@ from typing import Final
 import numpy as np
 
 from online_models.events import Floats, Int64s
-from online_models.items.evidence import LEAST_HEAT, Evidence
+from online_models.items.evidence import Evidence
 from online_models.items.histories import Histories
 from online_models.items.own_items import OwnItems
 from online_models.items.pairs import Floats32
-from online_models.items.source import NeighbourSource
+from online_models.items.source import LEAST_HEAT, NeighbourSource, present_heat
 
 RANK_FEATURES: Final = (
     "forward_last",
@@ -141,8 +141,8 @@ def _add_own(table: Floats32, found: Evidence, own: OwnItems) -> None:
 
 def _add_popularity(table: Floats32, found: Evidence, source: NeighbourSource, now_ms: int) -> None:
     settings = source.settings
-    slow, fast = source.heat(found.row)
-    log_slow = 0.25 * np.log(2.0) * np.maximum(slow - now_ms / settings.half_life_ms, LEAST_HEAT)
+    _, fast = source.heat(found.row)
+    log_slow = 0.25 * np.log(2.0) * present_heat(source, found.row, now_ms)
     log_fast = 0.25 * np.log(2.0) * np.maximum(fast - now_ms / settings.lately_half_life_ms, LEAST_HEAT)
     table[COLUMN["log_popularity"]] = log_slow
     table[COLUMN["log_lately"]] = log_fast
@@ -158,8 +158,7 @@ def _add_last(table: Floats32, found: Evidence, last: Int64s, source: NeighbourS
     safe = np.maximum(last, 0)
     if not source.size:
         return
-    heat = source.heat(safe)[0] - now_ms / source.settings.half_life_ms
-    popularity = np.where(known, 0.25 * np.log(2.0) * np.maximum(heat, LEAST_HEAT), 0.0)
+    popularity = np.where(known, 0.25 * np.log(2.0) * present_heat(source, safe, now_ms), 0.0)
     category = np.where(known, source.categories(safe), 0)[found.user]
     price = np.where(known, source.prices(safe), np.nan)[found.user]
     table[COLUMN["last_popularity"]] = popularity[found.user]

@@ -1,6 +1,6 @@
 """What candidates are drawn from: the contract of every source of partners and popularity."""
 
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,9 @@ from online_models.items.pairs import Floats32
 from online_models.items.settings import CooccurrenceSettings
 
 Int32s = npt.NDArray[np.int32]
+
+LEAST_HEAT: Final = -20.0
+"""Of an item that nobody touches any more: a millionth of a touch."""
 
 
 class Neighbourhood(NamedTuple):
@@ -79,6 +82,12 @@ class NeighbourSource(Protocol):
 
     def category(self, row: int) -> str:
         """Return the category of an item, "" where unknown."""
+
+
+def present_heat(source: NeighbourSource, rows: Int64s | Int32s, now_ms: int) -> Floats:
+    """Return log2 of the touches of known rows (n,), decayed to an event time, `LEAST_HEAT` at least."""
+    heat, _ = source.heat(rows)
+    return np.maximum(heat - now_ms / source.settings.half_life_ms, LEAST_HEAT)
 
 
 def log2_or_none(counts: Floats) -> Floats:

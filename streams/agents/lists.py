@@ -12,6 +12,9 @@ from online_models.items.recommender import Recommender
 from streams.agents.broadcast import Broadcast
 from streams.agents.documents import BASE_RANKER
 
+Seen = tuple[Variant, ...]
+"""What a user sees: a variant of each experiment."""
+
 _BASE = BaseRanker()
 
 
@@ -37,48 +40,43 @@ class ListMaker:
         self._broadcast, self._length = broadcast, length
         self._varied: dict[tuple[str, ...], Recommender] = {}
 
-    def make(self, subjects: Sequence[str], histories: Histories, now_ms: int) -> Lists:
+    def make(self, seen: Sequence[Seen], histories: Histories, now_ms: int) -> Lists:
         """Return the lists of users.
 
         Parameters
         ----------
-        subjects, histories
-            n users.
+        seen, histories
+            n users: what they see, as `seen_by` tells, and their histories.
         now_ms
             Event time, epoch milliseconds.
         """
         if not self._experiments:
             return self._made_by(self._recommender, self._broadcast.ranker, histories, now_ms)
         groups: dict[tuple[str, ...], list[int]] = {}
-        seen: dict[tuple[str, ...], tuple[Variant, ...]] = {}
-        for place, subject in enumerate(subjects):
-            variants = self.variants_of(subject)
-            key = tuple(variant.name for variant in variants)
-            groups.setdefault(key, []).append(place)
-            seen[key] = variants
-        lists = Lists.empty(len(subjects))
+        for place, variants in enumerate(seen):
+            groups.setdefault(tuple(variant.name for variant in variants), []).append(place)
+        lists = Lists.empty(len(seen))
         for key, places in groups.items():
-            maker = self._varied.get(key) or self._vary(key, seen[key])
-            ranker = _BASE if _by_base(seen[key]) else self._broadcast.ranker
+            variants = seen[places[0]]
+            maker = self._varied.get(key) or self._vary(key, variants)
+            ranker = _BASE if _by_base(variants) else self._broadcast.ranker
             part = histories.take(np.array(places, np.int64))
             lists.fill(places, self._made_by(maker, ranker, part, now_ms))
         return lists
 
-    def variants_of(self, subject: str) -> tuple[Variant, ...]:
+    def seen_by(self, subject: str) -> Seen:
         """Return what a subject sees of each experiment."""
         return tuple(experiment.variant_of(subject) for experiment in self._experiments)
 
-    def seen_by(self, subject: str) -> dict[str, str]:
-        """Return the name of what a subject sees, by experiment."""
-        variants = self.variants_of(subject)
-        return {one.name: variant.name for one, variant in zip(self._experiments, variants, strict=True)}
+    def names(self, seen: Seen) -> dict[str, str]:
+        """Return the names of what is seen, by experiment."""
+        return {one.name: variant.name for one, variant in zip(self._experiments, seen, strict=True)}
 
-    def version_for(self, subject: str) -> str:
-        """Return the version of the ranker by which a subject's list is made."""
-        base = self._experiments and _by_base(self.variants_of(subject))
-        return BASE_RANKER if base else self._broadcast.ranker_version
+    def version_for(self, seen: Seen) -> str:
+        """Return the version of the ranker by which the list of who sees this is made."""
+        return BASE_RANKER if _by_base(seen) else self._broadcast.ranker_version
 
-    def _vary(self, key: tuple[str, ...], variants: Sequence[Variant]) -> Recommender:
+    def _vary(self, key: tuple[str, ...], variants: Seen) -> Recommender:
         policy = self._recommender.policy
         for variant in variants:
             policy = variant.applied_to(policy)
@@ -91,7 +89,7 @@ class ListMaker:
         return maker.recommend(histories, table, now_ms, self._length, shop=shop)
 
 
-def _by_base(variants: Sequence[Variant]) -> bool:
+def _by_base(variants: Seen) -> bool:
     """Return whether the last variant that names a ranker names the fixed weights."""
     named = [variant.ranker for variant in variants if variant.ranker]
     return bool(named) and named[-1] == "base"

@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from online_models import lessons
 from online_models.churn.labels import ExampleBatch
 from online_models.churn.trainer import TrainerSettings, TrainerStore
 from online_models.experiments.outcomes import ExperimentOutcomes
@@ -46,10 +47,8 @@ class TrainerHandler:
 
     def apply(self, records: Sequence[Record]) -> Sequence[Output]:
         """Learn label by label, and publish snapshots that are due."""
-        outcomes = [record for record in records if OutcomeBatch.packed(record.value or b"")]
-        trials = [record for record in records if ExperimentOutcomes.packed(record.value or b"")]
-        labels = [record for record in records if record not in outcomes and record not in trials]
-        examples = ExampleBatch.concat(unpack_all(labels, ExampleBatch.unpack))
+        found = unpack_all(records, lessons.unpack)
+        examples = ExampleBatch.concat([one for one in found if isinstance(one, ExampleBatch)])
         effects = self.store.apply(examples)
         for drift in effects.drifts:
             log.info(
@@ -69,8 +68,8 @@ class TrainerHandler:
                 for scorer in effects.scorers[-1:]
                 for row in self._snapshot(documents.model_snapshot(scorer, latest_ms), ready=scorer.ready)
             ),
-            *self._win_back(unpack_all(outcomes, OutcomeBatch.unpack)),
-            *self._experiments(unpack_all(trials, ExperimentOutcomes.unpack)),
+            *self._win_back([one for one in found if isinstance(one, OutcomeBatch)]),
+            *self._experiments([one for one in found if isinstance(one, ExperimentOutcomes)]),
         ]
 
     def _tell(self, card: Mapping[str, float]) -> None:

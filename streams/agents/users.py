@@ -327,15 +327,16 @@ class UsersHandler:
             return []
         subjects = [subject for subject, _ in effects.active]
         histories = self.store.histories(subjects)
-        lists = self._lister.make(subjects, histories, self.store.clock.now_ms)
+        seen = [self._lister.seen_by(subject) for subject in subjects]
+        lists = self._lister.make(seen, histories, self.store.clock.now_ms)
         found = documents.recommendations(
             effects.active,
             lists,
             self._partition,
             self._topics.events,
             self.store.clock.now_ms,
-            versions=[self._lister.version_for(subject) for subject in subjects],
-            variants=[self._lister.seen_by(subject) for subject in subjects],
+            versions=[self._lister.version_for(one) for one in seen],
+            variants=[self._lister.names(one) for one in seen],
         )
         hashes = [np.asarray(hash_ids(items), np.uint64) for items in lists.items]
         self._live.quality.add(hashes, self._broadcast.shop, self._broadcast.table, self.store.clock.now_ms)
@@ -346,7 +347,8 @@ class UsersHandler:
         return self._keyed(self._topics.recommendations, encode.encode_recommendations(found))
 
     def _recommend(self, subjects: Sequence[str]) -> Lists:
-        return self._lister.make(subjects, self.store.histories(subjects), self.store.clock.now_ms)
+        seen = [self._lister.seen_by(subject) for subject in subjects]
+        return self._lister.make(seen, self.store.histories(subjects), self.store.clock.now_ms)
 
     def _experiments(self) -> list[Output]:
         """Return what came of users whose time in an experiment is over, for the trainer."""

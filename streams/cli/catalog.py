@@ -1,21 +1,18 @@
 """`keepstream catalog`: check, load and look at what the shop says of its items."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
-from online_models.errors import KeepstreamError
 from streams.cli.options import BootstrapServers, Config, Json, TopicPrefix
-from streams.settings import load as load_settings
+from streams.cli.reach import reach
 
 if TYPE_CHECKING:
     from streams.schemas import CatalogItem
-    from streams.settings import Settings
     from streams.sources.catalogue_file import BadItem
 
 _SHOWN = 5
@@ -39,8 +36,7 @@ def validate(file: File, *, json_: Json = False) -> None:
 
       keepstream catalog validate items.csv
     """
-    with _items(file) as items:
-        good, bad = _split(items)
+    good, bad = _read(file)
     _tell(good, bad, as_json=json_)
     if bad or not good:
         raise typer.Exit(1)
@@ -73,15 +69,14 @@ def load_(
     """
     from streams import compacted, topics
 
-    with _items(file) as items:
-        good, bad = _split(items)
+    good, bad = _read(file)
     if rejects is not None:
         lines = (msgspec.json.encode(one._asdict()) + b"\n" for one in bad)
         rejects.write_bytes(b"".join(lines))
     if not good or (bad and not skip_bad):
         _tell(good, bad, as_json=json_)
         raise typer.Exit(1)
-    settings = _reach(config, bootstrap_servers, topic_prefix)
+    settings = reach(config, bootstrap_servers, topic_prefix)
     topic = topics.CATALOGUE.full_name(settings)
     gone = []
     if replace:
@@ -110,19 +105,12 @@ def list_(
     """
     from streams import compacted, topics
     from streams.agents.shop import catalogue_item
+    from streams.cli.refused import accepted_rows
     from streams.cli.tail_lines import printable
 
-    settings = _reach(config, bootstrap_servers, topic_prefix)
-    refused = 0
-    for key, value in compacted.rows_of(settings, topics.CATALOGUE.full_name(settings)).items():
-        try:
-            item = catalogue_item(key, value)
-        except KeepstreamError as error:
-            refused += 1
-            typer.echo(
-                f"refused: {printable(key.decode(errors='replace'))}: {printable(str(error))}", err=True
-            )
-            continue
+    settings = reach(config, bootstrap_servers, topic_prefix)
+    rows = compacted.rows_of(settings, topics.CATALOGUE.full_name(settings))
+    for value, item in accepted_rows(rows, catalogue_item):
         if json_:
             print(json.dumps({"available": True} | json.loads(value), ensure_ascii=False))
         else:
@@ -130,8 +118,6 @@ def list_(
             stock = "" if item.available else "  out of stock"
             words = f"{item.item_id:24}  {item.category:24}  {item.brand:20}"
             print(f"{printable(words)}{price}{stock}")
-    if refused:
-        raise typer.Exit(1)
 
 
 @app.command()
@@ -150,35 +136,26 @@ def remove(
     """
     from streams import compacted, topics
 
-    settings = _reach(config, bootstrap_servers, topic_prefix)
+    settings = reach(config, bootstrap_servers, topic_prefix)
     topic = topics.CATALOGUE.full_name(settings)
     count = compacted.write(settings, topic, [(name.encode(), None) for name in item_id])
     print(f"{count} withdrawn from {topic}")
 
 
-@contextmanager
-def _items(file: str) -> Iterator[Iterator["CatalogItem | BadItem"]]:
+def _read(file: str) -> tuple[list["CatalogItem"], list["BadItem"]]:
+    """Return the good and the bad rows of a file, each item once: the last row of an id counts."""
+    from streams.schemas import CatalogItem
     from streams.sources.catalogue_file import catalogue_items
     from streams.sources.files import InputFile
 
-    source = InputFile(file)
-    try:
-        yield catalogue_items(source)
-    finally:
-        source.close()
-
-
-def _split(items: Iterator["CatalogItem | BadItem"]) -> tuple[list["CatalogItem"], list["BadItem"]]:
-    """Return the good and the bad, each item once: the last row of an id counts."""
-    from streams.schemas import CatalogItem
-
     good: dict[str, CatalogItem] = {}
     bad: list[BadItem] = []
-    for one in items:
-        if isinstance(one, CatalogItem):
-            good[one.item_id] = one
-        else:
-            bad.append(one)
+    with closing(InputFile(file)) as source:
+        for one in catalogue_items(source):
+            if isinstance(one, CatalogItem):
+                good[one.item_id] = one
+            else:
+                bad.append(one)
     return list(good.values()), bad
 
 
@@ -202,13 +179,3 @@ def _tell(
     stock = sum(not item.available for item in good)
     where = f" to {topic}, {withdrawn:,} withdrawn" if topic else ""
     print(f"{len(good):,} items{where}, {stock:,} out of stock, {len(bad):,} bad rows")
-
-
-def _reach(config: Config, bootstrap_servers: BootstrapServers, topic_prefix: TopicPrefix) -> "Settings":
-    from streams import clients
-
-    settings = clients.require(
-        load_settings(config, bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
-    )
-    clients.wait_for_broker(settings.broker, say=lambda text: typer.echo(text, err=True))
-    return settings

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli.options import BootstrapServers, Config, Json, TopicPrefix
-from streams.settings import Settings, load
+from streams.cli.reach import reach
+from streams.settings import Settings
 
 if TYPE_CHECKING:
     from streams.dead_letters import Choice, DeadLetters, Letter
@@ -65,7 +66,7 @@ def list_(
     """  # noqa: D400  # the examples end it
     from streams.cli.dlq_lines import print_list, row
 
-    settings = _reach(config, bootstrap_servers, topic_prefix)
+    settings = reach(config, bootstrap_servers, topic_prefix)
     letters = _letters(settings, _choice(reason, partition, offset, since))
     counts: Counter[str] = Counter()
 
@@ -114,7 +115,7 @@ def show(
     if raw and json_:
         raise typer.BadParameter("--raw and --json exclude each other")
     partition, offset = _place(place)
-    settings = _reach(config, bootstrap_servers, topic_prefix)
+    settings = reach(config, bootstrap_servers, topic_prefix)
     letter = next(iter(_letters(settings, Choice(partition=partition, offsets=frozenset({offset})))), None)
     if letter is None:
         raise TopicsError(f"there is no dead letter at {place}; `keepstream dlq list` shows what is there")
@@ -164,7 +165,7 @@ def replay(
     choice = _choice(reason, partition, offset, since)
     if choice.everything and limit is None and not all_:
         raise typer.BadParameter("say which: --reason, --partition, --offset, --since, --limit or --all")
-    settings = _reach(config, bootstrap_servers, topic_prefix)
+    settings = reach(config, bootstrap_servers, topic_prefix)
     task = Replay(settings, choice, limit=limit, progress=_progress)
     summary = task.rehearse() if dry_run else task.send()
     if json_:
@@ -173,14 +174,6 @@ def replay(
         print_replay(summary)
     if summary.stopped:
         raise typer.Exit(_INTERRUPTED)
-
-
-def _reach(config: Config, bootstrap_servers: BootstrapServers, topic_prefix: TopicPrefix) -> Settings:
-    from streams import clients
-
-    settings = clients.require(load(config, bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix))
-    clients.wait_for_broker(settings.broker, say=lambda text: typer.echo(text, err=True))
-    return settings
 
 
 def _letters(settings: Settings, choice: "Choice") -> "DeadLetters":

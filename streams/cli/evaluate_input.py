@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from itertools import chain, islice
 
 import numpy as np
@@ -165,10 +166,6 @@ def moment(text: str, events: TimedEvents, option: str = "--test-from") -> int:
     raise SourceError(f"{option} {text!r} is neither a time (RFC 3339) nor a share such as 50%")
 
 
-def _span(start: int, stop: int) -> Int64s:
-    return np.arange(start, stop)
-
-
 def read_catalogue(file: str, shop: Shop) -> None:
     """Let a shop know the items of a file.
 
@@ -177,11 +174,12 @@ def read_catalogue(file: str, shop: Shop) -> None:
     SourceError
         If a row is bad.
     """
-    source = InputFile(file)
-    try:
+    with closing(InputFile(file)) as source:
         for one in catalogue_items(source):
             if isinstance(one, BadItem):
                 raise SourceError(f"{source.name}: line {one.line}: {one.reason}")
             shop.catalogue.upsert([item_of(one)])
-    finally:
-        source.close()
+
+
+def _span(start: int, stop: int) -> Int64s:
+    return np.arange(start, stop)

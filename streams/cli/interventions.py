@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from streams.cli.options import BootstrapServers, Config, Json, TopicPrefix
+from streams.cli.reach import reach
 from streams.errors import SourceError
 
 if TYPE_CHECKING:
@@ -46,12 +47,7 @@ def report(
 
       keepstream interventions report --json
     """
-    from streams import clients
-    from streams.settings import load
-
-    settings = clients.require(load(config, bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix))
-    clients.wait_for_broker(settings.broker, say=lambda text: typer.echo(text, err=True))
-    found = read_uplift(settings)
+    found = read_uplift(reach(config, bootstrap_servers, topic_prefix))
     if json_:
         print(json.dumps(_plain({name: asdict(uplift) for name, uplift in found.items()}), indent=2))
     elif not found:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from streams.cli.options import BootstrapServers, Config, Json, TopicPrefix
-from streams.settings import load
+from streams.cli.reach import reach
 
 if TYPE_CHECKING:
     from streams.model_history import ModelHistory
@@ -154,12 +154,9 @@ def resume(
 def _history(
     model: Model, config: Config, bootstrap_servers: BootstrapServers, topic_prefix: TopicPrefix
 ) -> "ModelHistory":
-    from streams import clients
     from streams.model_history import ModelHistory
 
-    settings = clients.require(load(config, bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix))
-    clients.wait_for_broker(settings.broker, say=lambda text: typer.echo(text, err=True))
-    return ModelHistory(settings, model)
+    return ModelHistory(reach(config, bootstrap_servers, topic_prefix), model)
 
 
 def _row(snapshot: "ModelSnapshot", history: "ModelHistory") -> dict[str, Any]:

@@ -1,18 +1,14 @@
 """`keepstream rules`: what the shop demands of every list."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import msgspec
 import typer
 
-from online_models.errors import KeepstreamError
 from streams.cli.options import BootstrapServers, Config, Json, TopicPrefix
+from streams.cli.reach import reach
 from streams.errors import SourceError
-from streams.settings import load
-
-if TYPE_CHECKING:
-    from streams.settings import Settings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,19 +34,12 @@ def list_(
     """
     from streams import compacted, topics
     from streams.agents.shop import list_rule
+    from streams.cli.refused import accepted_rows
     from streams.cli.tail_lines import clock, printable
 
-    settings = _reach(config, bootstrap_servers, topic_prefix)
-    refused = 0
-    for key, value in sorted(compacted.rows_of(settings, topics.RULES.full_name(settings)).items()):
-        try:
-            rule = list_rule(key, value)
-        except KeepstreamError as error:
-            refused += 1
-            typer.echo(
-                f"refused: {printable(key.decode(errors='replace'))}: {printable(str(error))}", err=True
-            )
-            continue
+    settings = reach(config, bootstrap_servers, topic_prefix)
+    rows = compacted.rows_of(settings, topics.RULES.full_name(settings))
+    for value, rule in accepted_rows(dict(sorted(rows.items())), list_rule):
         if json_:
             print(json.dumps(json.loads(value), ensure_ascii=False))
             continue
@@ -59,8 +48,6 @@ def list_(
         begin = f" from {clock(rule.from_ms)}" if rule.from_ms else ""
         end = f" until {clock(rule.until_ms)}" if rule.until_ms else ""
         print(printable(f"{rule.rule_id:20}  {rule.action} {kind} {name}{how}{begin}{end}"))
-    if refused:
-        raise typer.Exit(1)
 
 
 @app.command()
@@ -113,7 +100,7 @@ def add(
     except msgspec.ValidationError as error:
         raise SourceError(f"rule {rule_id!r}: {error}") from error
     rule_of(document)
-    settings = _reach(config, bootstrap_servers, topic_prefix)
+    settings = reach(config, bootstrap_servers, topic_prefix)
     topic = topics.RULES.full_name(settings)
     compacted.write(settings, topic, [(rule_id.encode(), msgspec.json.encode(document))])
     print(f"{rule_id} added to {topic}")
@@ -135,7 +122,7 @@ def remove(
     """
     from streams import compacted, topics
 
-    settings = _reach(config, bootstrap_servers, topic_prefix)
+    settings = reach(config, bootstrap_servers, topic_prefix)
     topic = topics.RULES.full_name(settings)
     there = compacted.rows_of(settings, topic)
     unknown = [name for name in rule_id if name.encode() not in there]
@@ -152,11 +139,3 @@ def _time(option: str, text: str | None) -> int | None:
     if text is not None and found is None:
         raise SourceError(f"{option} must be a time such as 2026-12-01 or 2026-12-01T08:00Z, not {text!r}")
     return found
-
-
-def _reach(config: Config, bootstrap_servers: BootstrapServers, topic_prefix: TopicPrefix) -> "Settings":
-    from streams import clients
-
-    settings = clients.require(load(config, bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix))
-    clients.wait_for_broker(settings.broker, say=lambda text: typer.echo(text, err=True))
-    return settings

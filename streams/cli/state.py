@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from streams.cli.options import BootstrapServers, Config, TopicPrefix
-from streams.settings import Settings, load
+from streams.cli.reach import reach
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -41,7 +41,7 @@ def save(
     """
     from streams import state_copy
 
-    copied = state_copy.save(_reach(config, bootstrap_servers, topic_prefix), file)
+    copied = state_copy.save(reach(config, bootstrap_servers, topic_prefix), file)
     for name, rows in copied.rows.items():
         print(f"{rows:>12,} rows of {name}")
     print(f"{file.stat().st_size:>12,} bytes in {file}")
@@ -71,7 +71,7 @@ def load_(
     """
     from streams import state_copy
 
-    settings = _reach(config, bootstrap_servers, topic_prefix)
+    settings = reach(config, bootstrap_servers, topic_prefix)
     copied = state_copy.load(settings, file, events.value)
     for name, rows in copied.rows.items():
         print(f"{rows:>12,} rows of {name}")
@@ -82,11 +82,3 @@ def _events() -> str:
     from streams import topics
 
     return topics.EVENTS.name
-
-
-def _reach(config: Config, bootstrap_servers: BootstrapServers, topic_prefix: TopicPrefix) -> Settings:
-    from streams import clients
-
-    settings = clients.require(load(config, bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix))
-    clients.wait_for_broker(settings.broker, say=lambda text: typer.echo(text, err=True))
-    return settings

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from streams.cli.options import BootstrapServers, Config, Json, TopicPrefix
+from streams.cli.reach import reach
 from streams.errors import TopicsError
-from streams.settings import Settings, load
+from streams.settings import Settings
 
 if TYPE_CHECKING:
     from streams.follow import Followed, Start
@@ -55,15 +56,13 @@ def command(
 
       keepstream tail dlq --last 100 --once --json | jq .value
     """
-    from streams import clients
     from streams.follow import Follower
 
     if from_beginning and last is not None:
         raise typer.BadParameter("--from-beginning and --last exclude each other")
     if raw and json_:
         raise typer.BadParameter("--raw and --json exclude each other")
-    settings = clients.require(load(config, bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix))
-    clients.wait_for_broker(settings.broker, say=lambda text: typer.echo(text, err=True))
+    settings = reach(config, bootstrap_servers, topic_prefix)
     name = full_name(topic, settings)
     start: Start = "beginning" if from_beginning or (once and last is None) else "end"
     write = _raw if raw else _json if json_ else _Readable(settings)

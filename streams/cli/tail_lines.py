@@ -66,18 +66,21 @@ def clock(time_ms: int | None) -> str:
 
 def _columns(value: bytes) -> dict[str, Any] | None:
     """Return what columns written by workers hold, in counts; None where these are no such columns."""
-    from online_models.churn.labels import ExampleBatch
+    from online_models import lessons
     from online_models.errors import CorruptStateError
+    from online_models.experiments.outcomes import ExperimentOutcomes
     from online_models.items.pairs import PairBatch
     from online_models.winback.outcomes import OutcomeBatch
 
-    if OutcomeBatch.packed(value):
-        return {"outcomes": len(OutcomeBatch.unpack(value))}
     try:
-        examples = ExampleBatch.unpack(value)
+        examples = lessons.unpack(value)
     except CorruptStateError:
         pass
     else:
+        if isinstance(examples, OutcomeBatch):
+            return {"outcomes": len(examples)}
+        if isinstance(examples, ExperimentOutcomes):
+            return {"experiment outcomes": len(examples)}
         churn = examples.kind == 0
         left = int(examples.label[churn].sum())
         return {

@@ -6,7 +6,8 @@ from typing import Any
 import typer
 
 from streams.cli.options import BootstrapServers, Config, Json, TopicPrefix
-from streams.settings import Settings, load
+from streams.cli.reach import reach
+from streams.settings import Settings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,7 +29,7 @@ def create(
     """
     from streams import topics
 
-    settings = _reach(config, bootstrap_servers, topic_prefix)
+    settings = reach(config, bootstrap_servers, topic_prefix)
     created = topics.ensure(settings)
     for name in created:
         print(f"created {name}")
@@ -50,7 +51,7 @@ def list_(
     """
     from streams import topics
 
-    settings = _reach(config, bootstrap_servers, topic_prefix)
+    settings = reach(config, bootstrap_servers, topic_prefix)
     existing = topics.list_existing(settings)
     rows = [_row(topic, settings, existing) for topic in topics.TOPICS]
     if json_:
@@ -74,7 +75,7 @@ def check(
     """
     from streams import topics
 
-    settings = _reach(config, bootstrap_servers, topic_prefix)
+    settings = reach(config, bootstrap_servers, topic_prefix)
     found = topics.check(settings)
     if json_:
         print(json.dumps([mismatch._asdict() for mismatch in found], indent=2))
@@ -85,14 +86,6 @@ def check(
         print(f"{len(topics.TOPICS)} topics checked, {fatal} to mend, {len(found) - fatal} notes")
     if any(mismatch.fatal for mismatch in found):
         raise typer.Exit(1)
-
-
-def _reach(config: Config, bootstrap_servers: BootstrapServers, topic_prefix: TopicPrefix) -> Settings:
-    from streams import clients
-
-    settings = clients.require(load(config, bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix))
-    clients.wait_for_broker(settings.broker, say=lambda text: typer.echo(text, err=True))
-    return settings
 
 
 def _row(topic: Any, settings: Settings, existing: Any) -> dict[str, Any]:

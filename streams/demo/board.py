@@ -11,10 +11,10 @@ from urllib.request import ProxyHandler, build_opener
 import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 
+from online_models import lessons
 from online_models.churn.features import RECENCY_LINEAR
 from online_models.churn.labels import CHURN, ExampleBatch
 from online_models.evaluation import classification
-from online_models.winback.outcomes import OutcomeBatch
 from streams import encode, topics
 from streams.follow import Followed, Follower
 from streams.metrics import Metric, table
@@ -97,9 +97,9 @@ class Outputs(threading.Thread):
         self.dead_letters[letter.reason if letter else "no headers"] += 1
 
     def _take_examples(self, record: Followed) -> None:
-        if OutcomeBatch.packed(record.value or b""):
-            return  # what came of win-back decisions lies in the same topic
-        examples = ExampleBatch.unpack(record.value or b"")
+        examples = lessons.unpack(record.value or b"")
+        if not isinstance(examples, ExampleBatch):
+            return  # what came of win-back decisions and of experiments lies in the same topic
         churn = examples.kind == CHURN
         self.recencies.extend(examples.features[churn, RECENCY_LINEAR].tolist())
         self.labels.extend(examples.label[churn].tolist())

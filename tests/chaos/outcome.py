@@ -12,6 +12,7 @@ import numpy.typing as npt
 import xxhash
 from confluent_kafka import Message
 
+from online_models import lessons
 from online_models.admission import ROW_PREFIX as ADMISSION_ROWS
 from online_models.churn.labels import ExampleBatch
 from online_models.events import hash_ids
@@ -143,10 +144,12 @@ def _read_logs(run: ShopRun, found: Outcome) -> None:
     for message in records(run.bootstrap, run.topic(topics.ITEM_PAIRS)):
         found.pairs[message.partition()].append(PairBatch.unpack(message.value()))
     for message in records(run.bootstrap, run.topic(topics.EXAMPLES)):
-        if OutcomeBatch.packed(message.value()):
-            found.outcomes.append(OutcomeBatch.unpack(message.value()))
+        lesson = lessons.unpack(message.value())
+        if isinstance(lesson, OutcomeBatch):
+            found.outcomes.append(lesson)
         else:
-            found.examples.append(ExampleBatch.unpack(message.value()))
+            assert isinstance(lesson, ExampleBatch)
+            found.examples.append(lesson)
     for message in records(run.bootstrap, run.topic(topics.RANK_EXAMPLES)):
         found.rank_examples.append(RankExamples.unpack(message.value()))
 

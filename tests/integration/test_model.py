@@ -193,6 +193,7 @@ def test_a_running_worker_scores_with_what_it_is_told_to(settings, publish, mode
     assert worker.ask("/v1/model")["newest_version"] == "churn-2"
     assert "scoring with churn-1 until it is released" in worker.said
     wait_until(lambda: bool(worker.ask("/v1/status")["workers"]), "its announcement")
+    wait_until(lambda: worker.ask("/v1/status")["ready"], "readiness")
     reach = ["--bootstrap-servers", settings.broker.bootstrap_servers, "--group", settings.engine.group]
     capsys.readouterr()
     assert run(["doctor", *reach, "--topic-prefix", settings.broker.topic_prefix, "--json"]) == 0
