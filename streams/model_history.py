@@ -3,25 +3,24 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from online_models.churn.scorer import ChurnScorer
 from online_models.errors import CorruptStateError, KeepstreamError
 from online_models.items.network import FrozenRanker
-from streams import clients
 from streams.agents.documents import RANKER
 from streams.cluster import Cluster
 from streams.encode import encode_snapshot, read_snapshot
-from streams.errors import BrokerUnavailableError, TopicsError
+from streams.errors import TopicsError
 from streams.excerpt import excerpt
 from streams.model_rows import parse, pin_key
 from streams.schemas import ModelSnapshot
 from streams.settings import Settings
 from streams.topics import MODELS
+from streams.writer import Writer
 
 REASON: Final = "pin.reason"
 PINNED_AT: Final = "pin.time"
-_FLUSH_S: Final = 20.0
 
 
 class UnknownModelError(KeepstreamError):
@@ -159,23 +158,10 @@ class ModelHistory:
             self.pin = Pin(snapshot, int(at) if at.isdecimal() else 0, said.get(REASON, ""))
 
     def _write(self, value: bytes | None, reason: str) -> None:
-        from confluent_kafka import Producer  # noqa: PLC0415  # loads librdkafka
-
-        refused: list[Any] = []
-        producer: Any = Producer(
-            clients.confluent(self._settings.broker, **{"enable.idempotence": True, "log_level": 0})
-        )
-        now_ms = time.time_ns() // 1_000_000
-        producer.produce(
-            self._topic,
-            value,
-            pin_key(self._model),
-            0,
-            headers=[(PINNED_AT, b"%d" % now_ms), (REASON, reason.encode())],
-            on_delivery=lambda error, _: refused.extend([error] if error else []),
-        )
-        if producer.flush(_FLUSH_S) or refused:
-            raise BrokerUnavailableError(f"{self._topic} did not take it: {refused or 'no answer'}")
+        headers = {PINNED_AT: b"%d" % (time.time_ns() // 1_000_000), REASON: reason.encode()}
+        writer = Writer(self._settings)
+        writer.put(self._topic, pin_key(self._model), value, headers=headers)
+        writer.finish()
 
 
 def _ready(snapshot: ModelSnapshot) -> bool:

@@ -8,18 +8,19 @@ the positions in these can be set anew. That is checked, not assumed.
 import gzip
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, Self
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams import clients, topics
 from streams.engine.restore import POSITION_KEY, decode_position, encode_position
 from streams.errors import BrokerUnavailableError, StateCopyError
 from streams.settings import Settings
 from streams.topics import Topic
+from streams.writer import Writer
 
 Events = Literal["kept", "new"]
 """Whether the event topic beside the loaded state is the one that it was saved beside, or another one."""
@@ -108,13 +109,15 @@ def load(settings: Settings, file: Path, events: Events) -> Copied:
     with _Reader(settings) as reader:
         _check_room(settings, reader, next(_frames(file))[2])
         places = [_place(reader, part, events) for part in _parts(file) if part.position is not None]
-    writer = _Writer(settings)
+    writer, prefix = Writer(settings), settings.broker.topic_prefix
     for part in _parts(file):
-        writer.write(part.topic, part.partition, part.rows)
-    writer.flush()
+        for key, value in part.rows.items():
+            writer.put(prefix + part.topic, key, value, partition=part.partition)
+    writer.finish()
     for place in places:
-        writer.write(place.changelog, place.partition, {POSITION_KEY: encode_position(place.position)})
-    writer.flush()
+        position = encode_position(place.position)
+        writer.put(prefix + place.changelog, POSITION_KEY, position, partition=place.partition)
+    writer.finish()
     return Copied(rows, sum(place.ahead for place in places))
 
 
@@ -246,43 +249,6 @@ class _Reader:
                 elif error.fatal():
                     raise BrokerUnavailableError(f"{name} cannot be read: {error.str()}")
         raise BrokerUnavailableError(f"{name}[{number}] could not be read to its end: is a transaction open?")
-
-
-class _Writer:
-    """Writes rows in order and waits for all of them."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._failure: KafkaError | None = None
-        config = {
-            "enable.idempotence": True,
-            "compression.type": "zstd",
-            "message.max.bytes": topics.MAX_INTERNAL_BYTES,
-        }
-        self._producer = Producer(clients.confluent(settings.broker, **config))
-
-    def write(self, topic: str, partition: int, rows: Mapping[bytes, bytes]) -> None:
-        """Queue rows of one partition."""
-        name = self._settings.broker.topic_prefix + topic
-        for key, value in rows.items():
-            while True:
-                try:
-                    self._producer.produce(name, value, key, partition, on_delivery=self._delivered)
-                except BufferError:
-                    self._producer.poll(_POLL_S)
-                else:
-                    break
-            self._producer.poll(0)
-
-    def flush(self) -> None:
-        """Wait until the broker has taken everything."""
-        left = self._producer.flush(_DEADLINE_S)
-        if left or self._failure is not None:
-            reason = self._failure or f"{left} rows wait"
-            raise StateCopyError(f"the broker did not take everything: {reason}")
-
-    def _delivered(self, error: KafkaError | None, _: Any) -> None:
-        self._failure = self._failure or error
 
 
 def _frame(content: Any) -> bytes:

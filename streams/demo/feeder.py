@@ -10,7 +10,6 @@ import msgspec
 import numpy as np
 
 from streams import topics
-from streams.compacted import Writer
 from streams.demo.setting import BROKEN, REPEATED, shop_of
 from streams.settings import Settings
 from streams.sources.breakage import BREAKERS
@@ -19,6 +18,7 @@ from streams.sources.record import SourceRecord, record_of
 from streams.sources.sender import EventSender
 from streams.sources.simulator import Shop
 from streams.sources.stop import Stop
+from streams.writer import Writer
 
 _PATIENCE_S: Final = 3.0
 """How many seconds' worth of events may wait in the worker before feeding pauses."""
@@ -47,7 +47,8 @@ class Feeder(threading.Thread):
     ) -> None:
         super().__init__(name="feeder", daemon=True)
         self._sender = EventSender(settings, stop)
-        self._catalogue = Writer(settings, topics.CATALOGUE.full_name(settings))
+        self._catalogue = Writer(settings)
+        self._catalogue_topic = topics.CATALOGUE.full_name(settings)
         self._seed, self._rate, self._seconds, self._stop_ = seed, rate, seconds, stop
         self._left = threading.Event()
         self.sent = 0
@@ -118,7 +119,7 @@ class Feeder(threading.Thread):
         """Yield the events, and tell the catalogue of new items on the day they come on show."""
         for events in shop.days():
             for item in shop.launched():
-                self._catalogue.put(item.item_id.encode(), msgspec.json.encode(item))
+                self._catalogue.put(self._catalogue_topic, item.item_id.encode(), msgspec.json.encode(item))
             yield from events
 
 
