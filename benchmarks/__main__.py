@@ -1,39 +1,41 @@
-"""``python -m benchmarks``: all that docs/performance.md shows, with progress, then the page itself."""
+"""``python -m benchmarks [PART ...]``: what docs/performance.md shows, then the page itself.
+
+Each part is a process of its own and keeps its figures as it ends, so a run can go on with the parts that are
+missing.
+"""
 
 import argparse
+import os
 import subprocess
 import sys
 import time
-from pathlib import Path
+from typing import Final
 
-from benchmarks import page
+from benchmarks import brokers, page
 
-_JOURNEY = Path(__file__).parent.parent / ".cache" / "peers" / "journey.jsonl.gz"
+_ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def main() -> None:
-    """Run every benchmark in a process of its own, and write the page."""
+    """Run benchmarks one after the other, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--parts", type=int, default=1, help="one n-th of the logs; default: %(default)s")
-    parser.add_argument("--broker", default="kafka", help="see benchmarks.throughput; default: %(default)s")
+    parser.add_argument("part", nargs="*", help=f"of {', '.join(page.PARTS)}; default: all of them")
+    brokers.add_options(parser)
     options = parser.parse_args()
-    broker, parts = ("--broker", options.broker), ("--parts", str(options.parts))
-    steps = (
-        ("throughput beside other systems", "throughput", (*broker, *parts)),
-        (
-            "the same on a real log",
-            "throughput",
-            (*broker, *parts, "--log", str(_JOURNEY), "--only", "loop", "Bytewax"),
-        ),
-        ("latency", "latency", broker),
-        ("memory, recovery, scaling", "scaling", (*broker, *parts)),
-    )
+    parts = options.part or list(page.PARTS)
+    if unknown := [part for part in parts if part not in page.PARTS]:
+        parser.error(f"no such part: {', '.join(unknown)}; there are {', '.join(page.PARTS)}")
+    given = ["--broker", options.broker] * (options.broker != "kafka")
+    given += ["--divisor", str(options.divisor)] * (options.divisor != 1)
     began = time.monotonic()
-    for number, (title, module, arguments) in enumerate(steps, 1):
-        print(f"[{number}/{len(steps)}] {time.monotonic() - began:4.0f} s  {title}", flush=True)
-        subprocess.run([sys.executable, "-m", f"benchmarks.{module}", *arguments], check=True)
-    page.main()
-    print(f"all of it took {time.monotonic() - began:.0f} s")
+    for number, part in enumerate(parts, 1):
+        print(f"[{number}/{len(parts)}] {time.monotonic() - began:4.0f} s  {part}", flush=True)
+        module, *arguments = page.PARTS[part]
+        command = [sys.executable, "-m", f"benchmarks.{module}", *arguments, *given]
+        subprocess.run(command, check=True, cwd=page.ROOT, env=os.environ | _ONE_THREAD)
+    if options.divisor == 1:
+        page.main()
+    print(f"done in {time.monotonic() - began:.0f} s")
 
 
 if __name__ == "__main__":
