@@ -8,7 +8,9 @@ from online_models.churn.ingest import apply_events
 from online_models.churn.rows import Rows
 from online_models.churn.settings import UserSettings
 from online_models.events import KIND, EventBatch
+from online_models.items.own_items import OwnMemory
 from online_models.items.sampling import TouchSampler
+from online_models.ragged import RaggedColumns
 
 _PURCHASE: Final = KIND["purchase"]
 
@@ -46,5 +48,7 @@ def after_purchase(rows: Rows, now_ms: int, settings: UserSettings) -> Rows:
         quantity=np.zeros(0),
     )
     everyone, muted = np.arange(count), np.zeros(count, np.bool_)
-    apply_events(bought, everyone, purchases, everyone, settings, now_ms + 1, TouchSampler(0), muted)
+    untouched = OwnMemory(RaggedColumns({}, 0, 0), everyone)
+    sampler = TouchSampler(0)
+    apply_events(bought, untouched, everyone, purchases, everyone, settings, now_ms + 1, sampler, muted)
     return bought

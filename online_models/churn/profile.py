@@ -29,6 +29,7 @@ from online_models.events import EventBatch, Int64s, hash_id
 from online_models.experiments.follower import ROW_PREFIX as EXPERIMENT_ROWS
 from online_models.experiments.follower import ExperimentFollower
 from online_models.items.histories import Histories
+from online_models.items.own_items import OWN_FIELDS, OwnItems, OwnMemory
 from online_models.items.sampling import TouchSampler
 from online_models.journal import Journal, Journaled, Row
 from online_models.row_format import SCHEMA_ROWS
@@ -57,7 +58,7 @@ class UserStore:
     def __init__(self, settings: UserSettings) -> None:
         self.settings = settings
         self.clock = PartitionClock(settings.tick_ms)
-        self._table = Table(user_layout(settings))
+        self._table = Table(user_layout(settings), ragged=OWN_FIELDS)
         self._labels = PendingLabels(settings)
         self._admission = Admission(
             allowed_lateness_ms=settings.allowed_lateness_ms,
@@ -71,9 +72,8 @@ class UserStore:
         self._schedule = Schedule(settings, self._table.rows.size)
         self._sampler = TouchSampler(settings.contexts_per_second)
         self.experiments = ExperimentFollower(settings.experiments)
-        self._parts: tuple[Journaled, ...] = (
-            *(self._table, self._labels, self._admission, self._desk.waiting, self.experiments),
-        )
+        parts = (self._table, self._labels, self._admission, self._desk.waiting, self.experiments)
+        self._parts: tuple[Journaled, ...] = parts
         self._journal = Journal()
         self._deferred = Deferred()
         self._clock_dirty = False
@@ -163,7 +163,7 @@ class UserStore:
         numbers = self._table.find(subjects)
         rows = self._table.rows[np.maximum(numbers, 0)]
         rows[numbers < 0] = np.zeros((), rows.dtype)
-        return histories_of(rows)
+        return histories_of(rows, OwnItems(*self._table.ragged.take(numbers)))
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows changed since the last call, encoded."""
@@ -297,8 +297,9 @@ class UserStore:
         kind, time = events.kind[index], events.time[index]
         verdict = self._quarantine.judge(rows, group, kind, time)
         found.muted.update(verdict.counts)
+        own, tick_ms = OwnMemory(self._table.ragged, unique), int(next_tick_ms[0])
         applied = apply_events(
-            *(rows, group, events, index, self.settings, int(next_tick_ms[0]), self._sampler, verdict.muted)
+            *(rows, own, group, events, index, self.settings, tick_ms, self._sampler, verdict.muted)
         )
         self._table.rows[unique] = rows
         self._table.touch(unique)
