@@ -6,6 +6,7 @@ broadcast table. Times are of the processor, so that other work on the machine d
 
 import argparse
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -81,7 +82,7 @@ def main() -> None:
     random = np.random.default_rng(1)
     table, users = shop(chosen.items, random), visitors(chosen.batch, chosen.items, random)
     recommender = Recommender(ranker=RankNetwork().frozen())
-    steps = {
+    steps: dict[str, Callable[[], object]] = {
         "candidates": lambda: [
             gather(CandidateSettings(), users.take(slice(at, at + 64)), table, _NOW_MS)
             for at in range(0, len(users), 64)
