@@ -27,9 +27,8 @@ test: setup  ## run every test (Apache Kafka tests skip where Java or Maven is m
 chaos: setup  ## kill, freeze and cut off workers and brokers, and compare; ARGS="--faults 30 --seed 7" for a short run
 	$(BIN)/python -m tests.chaos $(ARGS)
 
-bench: setup $(PEERS)/.ready  ## measure throughput beside other systems, latency, memory and scaling
-	for part in throughput latency scaling; do \
-		OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.$$part || exit; done
+bench: setup $(PEERS)/.ready  ## measure everything docs/performance.md shows and write it; ARGS="latency" for one part
+	$(BIN)/python -m benchmarks $(ARGS)
 
 # Without constraints.txt: quixstreams wants an older Kafka client than the one that Keepstream is tested with.
 $(PEERS)/.ready: pyproject.toml

@@ -6,18 +6,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from confluent_kafka.admin import AdminClient, NewTopic
+import psutil
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # left out of its stubs
 
 from streams.broker import EmbeddedBroker
 from tests.integration import kafka
 
 
 def add_options(parser: ArgumentParser) -> None:
-    """Add the options that choose the broker."""
+    """Add the options that choose the broker and the size of the run."""
     parser.add_argument(
         "--broker",
         default="kafka",
         help="kafka (Java 17 and Maven needed), embedded, or host:port; default: %(default)s",
+    )
+    parser.add_argument(
+        "--divisor",
+        type=int,
+        default=1,
+        help="divide all sizes by this, to see that it works; the figures are then no measurement",
     )
 
 
@@ -37,6 +44,21 @@ def started(options: Namespace) -> Iterator[str]:
             raise SystemExit(f"{reason}; try --broker embedded")
         with kafka.KafkaServer(Path(directory) / "kafka") as server:
             yield server.bootstrap_servers
+
+
+def cpu_seconds(bootstrap: str) -> float:
+    """Return the CPU time of the process that listens at an address, 0 if that is not to be learned here."""
+    port = int(bootstrap.rpartition(":")[2])
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.AccessDenied:
+        return 0.0  # macOS tells root only
+    for connection in connections:
+        listens = connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,)
+        if listens and connection.pid:
+            used = psutil.Process(connection.pid).cpu_times()
+            return float(used.user + used.system)
+    return 0.0
 
 
 def create(bootstrap: str, partitions: int, *names: str) -> None:

@@ -47,14 +47,16 @@ class Reader(threading.Thread):
         while not self._over.is_set():
             for message in self._consumer.consume(1_000, 0.005):
                 now = time.monotonic()
-                error = message.error()
+                error, key, value = message.error(), message.key(), message.value()
                 if error is None:
+                    assert key is not None
+                    assert value is not None
                     # An id is partition and offset of the event, and the first field: no need to parse.
-                    partition, _, offset = message.value()[7:40].split(b'"')[0].partition(b"-")
+                    partition, _, offset = value[7:40].split(b'"')[0].partition(b"-")
                     place = int(partition), int(offset)
-                    self.lists.setdefault(message.key(), []).append((place, now))
+                    self.lists.setdefault(key, []).append((place, now))
                 elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # librdkafka's name for it
-                    self._ends[message.partition()] = message.offset()
+                    self._ends[message.partition() or 0] = message.offset() or 0
         self._consumer.close()
 
     def finish(self) -> None:
@@ -80,7 +82,7 @@ def pace(shop: Shop, records: list[tuple[bytes, bytes]], rate: float) -> list[tu
         now = time.monotonic()
 
         def placed(_error: object, message: Message, now: float = now) -> None:
-            sent.append((message.key(), now, (message.partition() or 0, message.offset() or 0)))
+            sent.append((message.key() or b"", now, (message.partition() or 0, message.offset() or 0)))
 
         to.produce(topic, value, key, on_delivery=placed if any(t in value for t in touches) else None)
     to.flush(30)
@@ -118,7 +120,7 @@ def main() -> None:
     options = parser.parse_args()
     shape = Workload(history=10_000)
     history = shape.records()[: shape.history]
-    with results.collected("latency") as found, brokers.started(options) as bootstrap:
+    with results.collected("latency", options) as found, brokers.started(options) as bootstrap:
         directory = results.scratch()
         pace_now = {"ranker_examples_per_second": 20.0}
         with Shop(bootstrap, directory, partitions=PARTITIONS, environment=pace_now) as shop:
@@ -128,7 +130,7 @@ def main() -> None:
             found["capacity"] = options.capacity or _capacity(shop)
             for number, share in enumerate(_SHARES):
                 rate = found["capacity"] * share
-                seconds = options.seconds + _WARM_S
+                seconds = options.seconds / options.divisor + _WARM_S
                 # Event time runs as fast as the clock on the wall, as in a live shop.
                 live = Workload(
                     events=int(rate * seconds),

@@ -6,6 +6,7 @@ broadcast table. Times are of the processor, so that other work on the machine d
 
 import argparse
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -67,6 +68,7 @@ def visitors(count: int, items: int, random: np.random.Generator) -> Histories:
         nothing,
         nothing.astype(np.int64),
         OwnItems(own, (own > 0).astype(np.uint16), (own > 0).astype(np.uint32) * 1_772_000_000),
+        np.zeros(count, np.int64),
     )
 
 
@@ -80,7 +82,7 @@ def main() -> None:
     random = np.random.default_rng(1)
     table, users = shop(chosen.items, random), visitors(chosen.batch, chosen.items, random)
     recommender = Recommender(ranker=RankNetwork().frozen())
-    steps = {
+    steps: dict[str, Callable[[], object]] = {
         "candidates": lambda: [
             gather(CandidateSettings(), users.take(slice(at, at + 64)), table, _NOW_MS)
             for at in range(0, len(users), 64)

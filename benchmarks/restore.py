@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import resource
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from confluent_kafka import Producer
 
-from benchmarks import brokers
+from benchmarks import brokers, results
 from online_models.churn.profile import UserStore
 from online_models.churn.rows import user_layout
 from online_models.churn.settings import UserSettings
@@ -83,16 +82,16 @@ def main() -> None:
     brokers.add_options(parser)
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
-    name = uuid.uuid4().hex[:8]
-    with brokers.started(options) as bootstrap:
+    name, rows = uuid.uuid4().hex[:8], options.rows // options.divisor
+    with results.collected("recovery", options) as found, brokers.started(options) as bootstrap:
         brokers.create(bootstrap, options.partitions, f"{name}-events", f"{name}-changelog")
-        size = write(bootstrap, f"{name}-changelog", options.rows, options.partitions)
-        print(f"{options.rows:,} rows written, {size / 2**20:,.0f} MiB, {options.partitions} partitions")
+        size = write(bootstrap, f"{name}-changelog", rows, options.partitions)
+        print(f"{rows:,} rows written, {size / 2**20:,.0f} MiB, {options.partitions} partitions", flush=True)
         seconds, cpu, users = restore(bootstrap, f"{name}-events", f"{name}-changelog", options.partitions)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"{users:,} users restored in {seconds:.1f} s, {cpu:.1f} s of CPU, {peak:.1f} GiB at most")
-    if users != options.rows:
-        raise SystemExit(f"{options.rows - users:,} users are missing")
+        if users != rows:
+            raise SystemExit(f"{rows - users:,} users are missing")
+        found.update(users=users, bytes=size, seconds=seconds, cpu=cpu)
+    print(f"{users:,} users restored in {seconds:.1f} s, {cpu:.1f} s of CPU")
 
 
 if __name__ == "__main__":

@@ -1,32 +1,66 @@
-"""Where figures of a run are kept until the page is written, and the machine they are of."""
+"""Where the figures of a run are kept until the page is written, and the machine they are of."""
 
 import json
 import os
 import platform
+import sys
 import tempfile
+import time
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-DIRECTORY = Path(__file__).parent.parent / ".cache" / "benchmarks"
+FIGURES: Final = Path(__file__).parent / "figures"
+"""Of runs in full, kept with the page that shows them."""
+
+SMALL: Final = Path(__file__).parent.parent / ".cache" / "benchmarks"
+"""Of smaller ones, which show that a part works."""
 
 
 @contextmanager
-def collected(name: str) -> Iterator[dict[str, Any]]:
-    """Yield a dictionary that is saved under a name once the block ends well."""
-    found: dict[str, Any] = {"machine": machine()}
+def collected(name: str, options: Namespace) -> Iterator[dict[str, Any]]:
+    """Yield a dictionary that is saved under a name once the block ends well.
+
+    Parameters
+    ----------
+    name
+        Of the part.
+    options
+        Of the command line; a `divisor` above 1 makes it a small run.
+    """
+    began, load = time.monotonic(), os.getloadavg()[0]
+    found: dict[str, Any] = {}
     yield found
-    DIRECTORY.mkdir(parents=True, exist_ok=True)
-    (DIRECTORY / f"{name}.json").write_text(json.dumps(found, indent=1))
+    found["run"] = {
+        "command": " ".join([f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]]),
+        "day": datetime.now(UTC).date().isoformat(),
+        "seconds": time.monotonic() - began,
+        "load": [load, os.getloadavg()[0]],
+        "machine": machine(),
+    }
+    directory = FIGURES if options.divisor == 1 else SMALL
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / f"{name}.json").write_text(json.dumps(_rounded(found), indent=1) + "\n")
 
 
-def saved(name: str) -> dict[str, Any]:
+def saved(name: str, directory: Path = FIGURES) -> dict[str, Any]:
     """Return what was saved under a name, nothing where nothing was."""
-    path = DIRECTORY / f"{name}.json"
+    path = directory / f"{name}.json"
     found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     return found
+
+
+def _rounded(value: Any) -> Any:
+    """Return figures without digits that say nothing."""
+    if isinstance(value, dict):
+        return {key: _rounded(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_rounded(one) for one in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 @cache
@@ -39,19 +73,14 @@ def scratch() -> Path:
     return Path(_scratch().name)
 
 
-def machine() -> dict[str, Any]:
+def machine() -> str:
     """Return what a reader must know of the machine."""
-    model = next(
+    processor = next(
         (line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")),
-        platform.processor() or "unknown",
+        platform.processor() or "unknown processor",
     )
-    return {
-        "cpu": model,
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "load": os.getloadavg()[0],
-    }
+    system = f"{platform.system()} {platform.machine()}"
+    return f"{processor}, {os.cpu_count()} cores, {system}, Python {platform.python_version()}"
 
 
 def _cpuinfo() -> list[str]:

@@ -1,139 +1,69 @@
-"""What grows: cost with users, items, partitions and workers; memory and recovery with users and items."""
+"""What grows: cost with users, items and partitions, pace with workers: ``benchmarks.scaling WHAT``."""
 
 import argparse
-import gc
-import logging
-import sys
-import uuid
-from collections.abc import Callable
 from dataclasses import replace
-from subprocess import run
-from typing import Any
+from typing import Any, Final
 
-import psutil
-
-from benchmarks import brokers, restore, results
+from benchmarks import brokers, results
 from benchmarks.throughput import measure_keepstream, per_core
 from benchmarks.workload import Workload
-from online_models.churn.profile import UserStore
-from online_models.churn.settings import UserSettings
-from online_models.items.cooccurrence import CooccurrenceStore
-from online_models.items.neighbours import NeighbourTable
-from online_models.items.settings import CooccurrenceSettings
-from streams.decode import Decoder
-from streams.engine.handler import Record
 
-_BASE = Workload(events=30_000, users=2_000, items=2_000, history=12_000)
-_TEN = 10
-_CHUNK = 4_000
-_MEMORY = 100_000
-_RESTORED = 200_000
+BASE: Final = "base"
+_SHOP: Final = Workload(events=30_000, users=2_000, items=2_000, history=12_000)
+_TEN: Final = 10
 
 
 def grown() -> Workload:
     """Return a shop with ten times as many users and items, and as many churn checks an event."""
     return replace(
-        _BASE,
-        users=_BASE.users * _TEN,
-        items=_BASE.items * _TEN,
-        history=_BASE.history * _TEN,
-        last_days=_BASE.last_days / _TEN,
+        _SHOP,
+        users=_SHOP.users * _TEN,
+        items=_SHOP.items * _TEN,
+        history=_SHOP.history * _TEN,
+        last_days=_SHOP.last_days / _TEN,
     )
 
 
-def cost(bootstrap: str) -> dict[str, Any]:
-    """Return CPU microseconds an event of a small shop, and of shops in which one thing is larger."""
-    cases: dict[str, tuple[Workload, dict[str, Any]]] = {
-        "base": (_BASE, {}),
+CASES: Final[dict[str, dict[str, tuple[Workload, dict[str, Any]]]]] = {
+    "growth": {
+        BASE: (_SHOP, {}),
         "10 times users and items": (grown(), {}),
-        "10 times partitions": (_BASE, {"partitions": 40}),
-        "8 partitions, 1 worker": (_BASE, {"partitions": 8}),
-        "8 partitions, 2 workers": (_BASE, {"partitions": 8, "workers": 2}),
-        "8 partitions, 4 workers": (_BASE, {"partitions": 8, "workers": 4}),
-    }
+        "10 times partitions": (_SHOP, {"partitions": 40}),
+    },
+    "workers": {
+        f"{count} worker{'s'[: count > 1]}": (_SHOP, {"partitions": 8, "workers": count})
+        for count in (1, 2, 4)
+    },
+}
+
+
+def cost(bootstrap: str, what: str, divisor: int) -> dict[str, dict[str, float]]:
+    """Return CPU microseconds an event, pace and memory of a small shop as one thing of it is larger."""
     found = {}
-    for name, (shop, options) in cases.items():
-        one = measure_keepstream(bootstrap, shop.records(), shop.history, results.scratch(), **options)
+    for name, (shop, options) in CASES[what].items():
+        smaller = shop.part(divisor)
+        one = measure_keepstream(bootstrap, smaller.records(), smaller.history, results.scratch(), **options)
+        if one["deviations"]:
+            raise SystemExit(f"{name}: {one['deviations']} users and items are counted otherwise")
         found[name] = {
             "cost": 1e6 / per_core(one),
+            "broker": one["broker"],
             "rate": one["events"] / one["seconds"],
             "resident": one["resident"],
-            "deviations": one["deviations"],
         }
-        line = "{name:<28} {cost:8.0f} µs an event, {rate:,.0f} events/s by the clock"
+        line = "{name:<28} {cost:8.0f} µs an event, broker {broker:.0f} µs, {rate:,.0f} events/s by the clock"
         print(line.format(name=name, **found[name]), flush=True)
     return found
 
 
-def memory() -> dict[str, float]:
-    """Return resident bytes of a user, of an item in its partition and of an item in the broadcast table."""
-    shop = Workload(events=1, history=_MEMORY * 2, users=1, items=_MEMORY, anonymous=0.0)
-    records = _one_each(shop)
-    found: dict[str, float] = {}
-    users, decoder = UserStore(UserSettings()), Decoder()
-    pairs: list[Any] = []
-
-    def fill_users() -> None:
-        for start in range(0, len(records), _CHUNK):
-            effects = users.apply(decoder.decode(records[start : start + _CHUNK]).events, None, None)
-            pairs.extend(effects.pairs)
-
-    found["user"] = _grown_by(fill_users) / len(users)
-    items, table = CooccurrenceStore(CooccurrenceSettings()), NeighbourTable(CooccurrenceSettings())
-    found["item"] = _grown_by(lambda: items.apply_all(pairs)) / len(items)
-    found["item, broadcast"] = _grown_by(lambda: table.upsert(items.publish())) / len(items)
-    return found
-
-
-def _one_each(shop: Workload) -> list[Record]:
-    """Return an event of each of many users, each with an item of its own."""
-    value = (
-        '{"event_id":"e%d","event_name":"view_item","event_time":%d,"user_id":"c-%08d",'
-        '"items":[{"item_id":"sku-%08d","item_category":"cat-%d","price":9.5}]}'
-    )
-    start = 1_704_067_200_000
-    return [
-        Record(n, start + n, None, (value % (n, start + n, n, n, n % 40)).encode()) for n in range(shop.items)
-    ]
-
-
-def _grown_by(fill: Callable[[], None]) -> int:
-    process = psutil.Process()
-    gc.collect()
-    before = process.memory_info().rss
-    fill()
-    gc.collect()
-    return int(process.memory_info().rss - before)
-
-
-def recovery(bootstrap: str) -> dict[str, float]:
-    """Return how long users take to be restored from a changelog."""
-    name = uuid.uuid4().hex[:8]
-    brokers.create(bootstrap, 4, f"{name}-events", f"{name}-changelog")
-    restore.write(bootstrap, f"{name}-changelog", _RESTORED, 4)
-    seconds, cpu, users = restore.restore(bootstrap, f"{name}-events", f"{name}-changelog", 4)
-    return {"users": users, "seconds": seconds, "cpu": cpu}
-
-
 def main() -> None:
-    """Print what was measured."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--memory", action="store_true", help="measure memory only, in a process of its own")
+    parser.add_argument("what", choices=CASES)
     brokers.add_options(parser)
     options = parser.parse_args()
-    logging.basicConfig(level=logging.WARNING)
-    if options.memory:
-        with results.collected("memory") as kept:
-            kept.update(memory())
-        for name, size in kept.items():
-            if name != "machine":
-                print(f"{name:<28} {size:8,.0f} bytes resident")
-        return
-    run([sys.executable, "-m", "benchmarks.scaling", "--memory"], check=True)
-    with results.collected("scaling") as found, brokers.started(options) as bootstrap:
-        found["recovery"] = recovery(bootstrap)
-        print("recovery of {users:,} users: {seconds:.1f} s, {cpu:.1f} s of CPU".format(**found["recovery"]))
-        found["cost"] = cost(bootstrap)
+    with results.collected(options.what, options) as found, brokers.started(options) as bootstrap:
+        found.update(cost(bootstrap, options.what, options.divisor))
 
 
 if __name__ == "__main__":

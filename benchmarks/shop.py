@@ -164,12 +164,16 @@ class Shop:
         self._consumer.close()
 
     def start(self, count: int = 1) -> None:
-        """Start workers and wait until together they hold every partition."""
+        """Start workers and wait until together they hold every partition, and each of them one."""
         self.workers += [
             Worker(self.settings, self.directory, f"w{len(self.workers) + n}", self._environment)
             for n in range(count)
         ]
-        wait_until(lambda: len(self._positions()) >= 2 * self.partitions + 2, "all partitions open")
+        wait_until(self._is_shared_out, "all partitions open, at every worker")
+
+    def _is_shared_out(self) -> bool:
+        held = [len(self._open(worker)) for worker in self.workers]
+        return min(held) > 0 and sum(held) == 2 * self.partitions + 2
 
     def send(self, records: Sequence[tuple[bytes, bytes]]) -> None:
         """Append events."""
@@ -208,9 +212,9 @@ class Shop:
         users = users[:: max(1, len(users) // _ASKED_USERS)]
         items = list(truth.touches)[:: max(1, len(truth.touches) // _ASKED_USERS)]
         counts = {user: (self._ask("users", user) or {}).get("event_counts", {}) for user in users}
-        touches = {item: (self._ask("items", item) or {}).get("touches", 0) for item in items}
+        touches: dict[str, int] = {i: (self._ask("items", i) or {}).get("touches", 0) for i in items}
         named = {user: {name: n for name, n in found.items() if n} for user, found in counts.items()}
-        wrong = truth.deviations(named, {}, whole=False)
+        wrong: int = truth.deviations(named, {}, whole=False)
         wrong += sum(len(truth.names[user]) != sum(found.values()) for user, found in named.items())
         return wrong + sum(truth.touches[item] != count for item, count in touches.items())
 
@@ -219,12 +223,12 @@ class Shop:
 
     def _positions(self) -> dict[tuple[str, int], int]:
         """Return the positions of the partitions that workers hold open."""
-        found = {}
-        for worker in self.workers:
-            for held in (worker.ask("/v1/status") or {"partitions": ()})["partitions"]:
-                if held["open"]:
-                    found[held["topic"], held["partition"]] = held["position"]
-        return found
+        return {place: position for worker in self.workers for place, position in self._open(worker).items()}
+
+    @staticmethod
+    def _open(worker: Worker) -> dict[tuple[str, int], int]:
+        held = (worker.ask("/v1/status") or {"partitions": ()})["partitions"]
+        return {(one["topic"], one["partition"]): one["position"] for one in held if one["open"]}
 
 
 def topic_sizes(settings: Settings, mark: str) -> dict[str, int]:
@@ -242,6 +246,7 @@ def producer(bootstrap: str) -> Producer:
             "enable.idempotence": True,
             "linger.ms": 5,
             "queue.buffering.max.messages": 2_000_000,
+            "log_level": 2,  # it outlives the broker of its benchmark, and would say so
         }
     )
 

@@ -27,6 +27,10 @@ _PAUSE_MS = 45_000.0
 _NEAR = 12
 
 
+Records = list[tuple[bytes, bytes]]
+"""Key and value of events, in the order of the log."""
+
+
 @dataclass(frozen=True)
 class Workload:
     """Size of the seeded shop.
@@ -134,6 +138,11 @@ def event_ms(value: bytes) -> int:
     """Return the time of an event, epoch milliseconds."""
     time = msgspec.json.decode(value)["event_time"]
     return time if isinstance(time, int) else int(datetime.fromisoformat(time).timestamp() * 1000)
+
+
+def asks_for_list(value: bytes) -> bool:
+    """Return whether an event is a touch of an item, which a list answers."""
+    return msgspec.json.decode(value)["event_name"] in TOUCHES
 
 
 def _key(line: bytes) -> bytes:

@@ -18,14 +18,15 @@ def main() -> None:
     producer = Producer({"bootstrap.servers": task.bootstrap, "linger.ms": 20})
     while True:
         for message in consumer.consume(500, 0.1):
-            if message.error() is not None:
+            raw, value = message.key(), message.value()
+            if message.error() is not None or raw is None or value is None:
                 continue
-            key = message.key().decode()
-            _, updates, documents = job.user(key, job.user_rows.get(key), decode(message.value()))
+            key = raw.decode()
+            _, updates, documents = job.user(key, job.user_rows.get(key), decode(value))
             for item, changes in updates.items():
                 job.item(item, job.item_rows.get(item), changes)
             for found in documents:
-                producer.produce(task.lists, encode(found), message.key())
+                producer.produce(task.lists, encode(found), raw)
         producer.poll(0)
 
 

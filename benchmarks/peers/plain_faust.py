@@ -4,6 +4,8 @@ After https://faust-streaming.github.io/faust/userguide/tables.html. The publish
 are shared within the process, which costs less than the global table they would be in.
 """
 
+from typing import Any
+
 import faust
 
 from benchmarks.peers.meter import Measured, Task
@@ -32,7 +34,7 @@ def build(task: Task) -> faust.App:
     items = app.Table("items", partitions=_PARTITIONS)
 
     @app.agent(events)
-    async def on_event(stream: faust.Stream) -> None:
+    async def on_event(stream: Any) -> None:
         async for key, event in stream.items():
             users[key], updates, documents = job.user(key, users.get(key), event)
             for item, changes in updates.items():
@@ -41,7 +43,7 @@ def build(task: Task) -> faust.App:
                 await lists.send(key=key, value=found)
 
     @app.agent(pairs)
-    async def on_pairs(stream: faust.Stream) -> None:
+    async def on_pairs(stream: Any) -> None:
         async for item, changes in stream.items():
             items[item] = job.item(item, items.get(item), changes)
 
