@@ -361,17 +361,17 @@ class UserStore:
 
     def _make_places(self, found: Collected) -> None:
         """Forget the longest idle users where there are too many, a tenth of the places at a time."""
-        most = self.settings.max_users
-        if len(self._table) > most:
+        if len(self._table) > self.settings.max_users:
             live = self._table.live_rows()
-            count = live.size - most + most // 10
-            self._evict(self._schedule.longest_idle(live, self._table.rows[live], count), "full", found)
+            self._evict(self._schedule.surplus(live, self._table.rows[live]), "full", found)
 
     def _evict(self, numbers: Int64s, reason: ForgetReason, found: Collected) -> None:
         rows = self._table.rows[numbers]
         known = (rows["score_ms"] > 0) | (rows["stage"] > 0)
         for number, published in zip(numbers.tolist(), known.tolist(), strict=True):
             subject = self._table.key_of(number)
+            found.cut_off["labels"] += len(self._labels.waiting(subject))
+            found.cut_off["decisions"] += subject in self._desk.waiting
             self._forget(subject, number)
             found.forget(found.forgotten_now(subject, reason, published=published))
 
