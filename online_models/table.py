@@ -1,6 +1,7 @@
-"""A table of fixed-size rows under string keys, held as one numpy structured array.
+"""A table of rows under string keys, held as one numpy structured array.
 
 Everything columnar in a store lives here: the array is the working memory, its raw bytes are the changelog.
+There all rows are of one size; in memory, array fields that few rows fill take as much as is filled.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +14,9 @@ import numpy.typing as npt
 from online_models.errors import CorruptStateError, InvalidParameterError
 from online_models.events import Int64s
 from online_models.layout import Layout
+from online_models.ragged import RaggedColumns
 from online_models.row_format import SCHEMA_ROWS, RowFormat
+from online_models.split_rows import SplitRows
 
 _DOUBLING_LIMIT: Final = 65_536
 
@@ -28,8 +31,18 @@ class Table:
     ----------
     layout
         Fields of a row, and how rows of earlier releases and other settings become such rows.
+    ragged
+        Array fields of one length, side by side in the layout, that are kept apart: in memory a row has their
+        entries up to the last one in which the first of these fields is not zero.
     capacity
         Rows to make room for at first.
+
+    Attributes
+    ----------
+    rows
+        All fields but the ragged ones.
+    ragged
+        The ragged ones, by the numbers of rows.
 
     Raises
     ------
@@ -52,12 +65,13 @@ class Table:
     np.int64(5)
     """
 
-    def __init__(self, layout: Layout, *, capacity: int = 1024) -> None:
+    def __init__(self, layout: Layout, *, ragged: Sequence[str] = (), capacity: int = 1024) -> None:
         if capacity < 1:
             raise InvalidParameterError(f"capacity must be at least 1, got {capacity}")
-        self.dtype = layout.schema.dtype
+        self._split = SplitRows(layout.schema.dtype, ragged)
         self.size = 0
-        self.rows: npt.NDArray[Any] = np.zeros(capacity, self.dtype)
+        self.rows: npt.NDArray[Any] = np.zeros(capacity, self._split.fixed)
+        self.ragged = RaggedColumns(self._split.kinds, self._split.width, capacity)
         self._format = RowFormat(layout)
         self._index: dict[str, int] = {}
         self._keys: list[str | None] = []
@@ -76,7 +90,7 @@ class Table:
     @property
     def nbytes(self) -> int:
         """Bytes of the columns, free rows included."""
-        return int(self.rows.nbytes)
+        return int(self.rows.nbytes) + self.ragged.nbytes
 
     def get(self, key: str) -> int:
         """Return the row of a key, -1 where there is none."""
@@ -143,7 +157,8 @@ class Table:
         row = self._index.pop(key, None)
         if row is None:
             return
-        self.rows[row] = np.zeros((), self.dtype)
+        self.rows[row] = np.zeros((), self.rows.dtype)
+        self.ragged.drop(np.array([row]))
         self._dirty[row] = False
         self._keys[row] = None
         self._free.append(row)
@@ -169,7 +184,8 @@ class Table:
             self._dirty[rows] = False
             changed += self._format.schema_rows()
             keys = [self.key_of(row).encode() for row in rows.tolist()]
-            changed += zip(keys, self._format.encode(self.rows[rows]), strict=True)
+            whole = self._split.join(self.rows[rows], self.ragged.take(rows))
+            changed += zip(keys, self._format.encode(whole), strict=True)
         return changed
 
     def restore(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
@@ -198,11 +214,12 @@ class Table:
             latest = {key: value for key, value in latest.items() if value is not None}
         found = [value for value in latest.values() if value is not None]
         names = _names(list(latest))
-        decoded = self._format.decode(list(latest), found) if found else self.rows[:0]
+        decoded = self._format.decode(list(latest), found) if found else np.zeros(0, self._split.whole)
         for name in gone:
             self._forget(name)
         places, _ = self.intern(names)
-        self.rows[places] = decoded
+        self.rows[places] = self._split.fixed_of(decoded)
+        self.ragged.put(places, [decoded[name] for name in self.ragged.names])
         self._dirty[places] = False
         if self._removed:
             for name in names:
@@ -228,10 +245,11 @@ class Table:
         capacity = self.rows.size
         if self.size <= capacity:
             return
-        # Large tables grow by a half only: for a moment both arrays are there.
-        growth = capacity if capacity < _DOUBLING_LIMIT else capacity // 2
+        # Large tables grow by a quarter only: for a moment both arrays are there.
+        growth = capacity if capacity < _DOUBLING_LIMIT else capacity // 4
         larger = max(self.size, capacity + growth)
-        grown = np.zeros(larger, self.dtype)
+        self.ragged.make_room(larger)
+        grown = np.zeros(larger, self.rows.dtype)
         grown[:capacity] = self.rows
         self.rows = grown
         dirty = np.zeros(larger, np.bool_)

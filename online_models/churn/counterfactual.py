@@ -8,7 +8,9 @@ from online_models.churn.ingest import apply_events
 from online_models.churn.rows import Rows
 from online_models.churn.settings import UserSettings
 from online_models.events import KIND, EventBatch
+from online_models.items.own_items import OwnMemory
 from online_models.items.sampling import TouchSampler
+from online_models.ragged import RaggedColumns
 
 _PURCHASE: Final = KIND["purchase"]
 
@@ -46,15 +48,9 @@ def after_purchase(rows: Rows, now_ms: int, settings: UserSettings) -> Rows:
         quantity=np.zeros(0),
     )
     everyone, muted = np.arange(count), np.zeros(count, np.bool_)
+    untouched, no_lists = OwnMemory(RaggedColumns({}, 0, 0), everyone), np.zeros(0, np.int64)
     apply_events(
-        bought,
-        everyone,
-        purchases,
-        everyone,
-        settings,
-        now_ms + 1,
-        TouchSampler(0),
-        muted,
-        np.zeros(0, np.int64),
+        *(bought, untouched, everyone, purchases, everyone, settings, now_ms + 1, TouchSampler(0)),
+        *(muted, no_lists),
     )
     return bought

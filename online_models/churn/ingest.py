@@ -21,7 +21,7 @@ from online_models.churn.rows import (
 from online_models.churn.settings import UserSettings
 from online_models.events import KIND, EventBatch, Int64s, UInt64s, hash_id
 from online_models.items.histories import Histories, TouchContexts
-from online_models.items.own_items import OwnItems, remember
+from online_models.items.own_items import OwnMemory
 from online_models.items.pairs import PairBatch, pairs_from_touches
 from online_models.items.sampling import TouchSampler
 from online_models.sessions import SessionCut, Trail, cut_sessions, follow_touches, push
@@ -54,6 +54,7 @@ class Applied:
 
 def apply_events(  # noqa: PLR0917  # columns
     rows: Rows,
+    own: OwnMemory,
     group: Int64s,
     events: EventBatch,
     index: Int64s,
@@ -69,6 +70,8 @@ def apply_events(  # noqa: PLR0917  # columns
     ----------
     rows
         (g,) rows of the users, each with at least one event.
+    own
+        What they touched in all sessions.
     group
         (n,) the event's user.
     events, index
@@ -99,7 +102,9 @@ def apply_events(  # noqa: PLR0917  # columns
     move_anchor(mine, stretch)
     chosen = index[order]
     cut = _count(mine, user, events, chosen, settings)
-    touched = _touch(mine, user, events, chosen, cut, settings, sampler, muted[order], shown_at)
+    touched = _touch(
+        *(mine, own.of(users), user, events, chosen, cut, settings, sampler, muted[order], shown_at)
+    )
     mine["last_ms"], mine["session"], mine["session_start_ms"] = (
         cut.last_ms,
         cut.session,
@@ -131,6 +136,7 @@ def _count(
 
 def _touch(  # noqa: PLR0917  # columns
     rows: Rows,
+    own: OwnMemory,
     user: Int64s,
     events: EventBatch,
     chosen: Int64s,
@@ -162,7 +168,9 @@ def _touch(  # noqa: PLR0917  # columns
     rows["session_touches"] += trail.touched.astype(np.uint32)
     returned = user[place[joined[trail.returns]]]
     rows["item_returns"] += np.bincount(returned, minlength=rows.size).astype(np.uint32)
-    contexts = _remember(rows, user[place], events, chosen[place], item, (joined, trail), sampler, shown_at)
+    contexts = _remember(
+        *(rows, own, user[place], events, chosen[place], item, (joined, trail), sampler, shown_at)
+    )
     previous = np.zeros((item.size, settings.pair_distance), np.uint64)
     previous[joined] = trail.previous
     touching, heard = np.unique(chosen[place]), ~muted[place]
@@ -190,6 +198,7 @@ def _touched_items(events: EventBatch, chosen: Int64s) -> tuple[Int64s, Int64s]:
 
 def _remember(  # noqa: PLR0917  # columns
     rows: Rows,
+    own: OwnMemory,
     user: Int64s,
     events: EventBatch,
     event: Int64s,
@@ -212,9 +221,7 @@ def _remember(  # noqa: PLR0917  # columns
     places, trail = joined
     taken = np.flatnonzero(lucky[places])
     wanted = places[taken]
-    own = OwnItems(rows["own"].copy(), rows["own_count"].copy(), rows["own_s"].copy())
-    known = remember(own, user, events.item_hash[item], events.time[event], wanted)
-    rows["own"], rows["own_count"], rows["own_s"] = own
+    known = own.touch(user, events.item_hash[item], events.time[event], wanted)
     number = np.empty(item.size, np.int64)
     number[log] = np.arange(item.size)
     order = np.argsort(number[wanted])

@@ -30,6 +30,7 @@ from online_models.experiments.follower import ROW_PREFIX as EXPERIMENT_ROWS
 from online_models.experiments.follower import ExperimentFollower
 from online_models.items import shown
 from online_models.items.histories import Histories
+from online_models.items.own_items import OWN_FIELDS, OwnItems, OwnMemory
 from online_models.items.sampling import TouchSampler
 from online_models.journal import Journal, Journaled, Row
 from online_models.row_format import SCHEMA_ROWS
@@ -58,7 +59,7 @@ class UserStore:
     def __init__(self, settings: UserSettings) -> None:
         self.settings = settings
         self.clock = PartitionClock(settings.tick_ms)
-        self._table = Table(user_layout(settings))
+        self._table = Table(user_layout(settings), ragged=OWN_FIELDS)
         self._labels = PendingLabels(settings)
         self._admission = Admission(
             allowed_lateness_ms=settings.allowed_lateness_ms,
@@ -73,9 +74,8 @@ class UserStore:
         self._sampler = TouchSampler(settings.contexts_per_second)
         self.experiments = ExperimentFollower(settings.experiments)
         self._shown = shown.ShownLists(settings.session_gap_ms, settings.allowed_lateness_ms)
-        self._parts: tuple[Journaled, ...] = (
-            *(self._table, self._labels, self._admission, self._desk.waiting, self.experiments, self._shown),
-        )
+        parts = (self._table, self._labels, self._admission, self._desk.waiting, self.experiments)
+        self._parts: tuple[Journaled, ...] = (*parts, self._shown)
         self._journal = Journal()
         self._deferred = Deferred()
         self._clock_dirty = False
@@ -130,8 +130,7 @@ class UserStore:
         self, now_ms: int, scorer: ChurnScorer | None = None, bandit: BanditPolicy | None = None
     ) -> UserEffects:
         """Let the live clock reach a time without an event and run the ticks due before it."""
-        found = Collected()
-        before = self.clock.now_ms
+        found, before = Collected(), self.clock.now_ms
         for tick_ms in self.clock.advance(now_ms, self.next_due):
             self._tick(tick_ms, scorer, bandit, found)
         self._clock_dirty |= self.clock.now_ms != before
@@ -165,7 +164,7 @@ class UserStore:
         numbers = self._table.find(subjects)
         rows = self._table.rows[np.maximum(numbers, 0)]
         rows[numbers < 0] = np.zeros((), rows.dtype)
-        return histories_of(rows)
+        return histories_of(rows, OwnItems(*self._table.ragged.take(numbers)))
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows changed since the last call, encoded."""
@@ -298,9 +297,10 @@ class UserStore:
         kind, time = events.kind[index], events.time[index]
         verdict = self._quarantine.judge(rows, group, kind, time)
         found.muted.update(verdict.counts)
+        own, tick_ms = OwnMemory(self._table.ragged, unique), int(next_tick_ms[0])
         applied = apply_events(
-            *(rows, group, events, index, self.settings, int(next_tick_ms[0]), self._sampler),
-            *(verdict.muted, self._shown.places(events, index)),
+            *(rows, own, group, events, index, self.settings, tick_ms, self._sampler, verdict.muted),
+            self._shown.places(events, index),
         )
         self._table.rows[unique] = rows
         self._table.touch(unique)
@@ -390,8 +390,8 @@ class UserStore:
         self._table.touch(due)
         at_landmark = (now_ms - self._schedule.phase(due)) % self.settings.landmark_interval_ms == 0
         marks = np.flatnonzero(at_landmark & (rows["muted_until_ms"] <= now_ms))
-        marked = [subjects[i] for i in marks.tolist()]
-        self._labels.freeze(marked, self._schedule.hash[due[marks]], checked.features[marks], now_ms)
+        marked, hashes = [subjects[i] for i in marks.tolist()], self._schedule.hash[due[marks]]
+        self._labels.freeze(marked, hashes, checked.features[marks], now_ms)
         found.scores += checked.scores
         decided = self._desk.act_on(checked.alerts, rows[checked.alerted], now_ms, bandit)
         found.alerts += decided.alerts

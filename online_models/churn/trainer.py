@@ -10,6 +10,7 @@ import numpy as np
 from online_models import snapshots
 from online_models.churn.contest import KEPT_ROW, Contest
 from online_models.churn.experts import CANDIDATES, CONSTANT, EXPERTS, Experts
+from online_models.churn.feature_drift import FeatureDrift, FeatureWatch
 from online_models.churn.features import FEATURE_NAMES, Features32
 from online_models.churn.hazard import Roll, RolledHazard
 from online_models.churn.labels import CHURN, EXAMPLE_KINDS, HAZARD, ExampleBatch
@@ -115,10 +116,11 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class TrainerEffects:
-    """What came of examples: models to publish and drifts to report, both in order."""
+    """What came of examples: models to publish, drifts of models and of features, each in order."""
 
     scorers: list[ChurnScorer]
     drifts: list[Drift]
+    feature_drifts: list[FeatureDrift]
 
 
 class TrainerStore:
@@ -157,6 +159,7 @@ class TrainerStore:
         self._parts = {
             name: min(settings.landmark_interval_ms / span, 1.0) for name, span in self._spans_ms.items()
         }
+        self._features = FeatureWatch()
         self._contest = Contest(
             settings.horizon_ms, 2 * step_ms, settings.window, self._parts[EXAMPLE_KINDS[CHURN]]
         )
@@ -169,7 +172,7 @@ class TrainerStore:
 
     def apply(self, examples: ExampleBatch) -> TrainerEffects:
         """Learn examples one by one, in order."""
-        effects = TrainerEffects([], [])
+        effects = TrainerEffects([], [], [])
         for start in range(0, len(examples), _AT_ONCE):
             self._learn(examples.take(slice(start, start + _AT_ONCE)), effects)
         self._dirty |= len(examples) > 0
@@ -194,6 +197,8 @@ class TrainerStore:
                 row = np.append(x, 1.0).astype(np.float64)
                 self._recursive[name].learn_one(row, label, self._parts[name])
                 self._windows[name].add(landmark_ms, before if served is None else served, label)
+                if kind == HAZARD:
+                    effects.feature_drifts.extend(self._features.update(x, matured_ms))
             if model.drifts > drifts:
                 effects.drifts.append(Drift(name, matured_ms, model.learned, model.recent_loss))
             if kind == CHURN and self._due():
@@ -231,7 +236,8 @@ class TrainerStore:
     def card(self) -> dict[str, float]:
         """Return the measures of the models by kind of label, and those of the candidates.
 
-        Names stand behind ``churn_`` (what users were scored with), ``hazard_`` and the candidates' names.
+        Names stand behind ``churn_`` (what users were scored with), ``hazard_``, the candidates' names, and
+        ``features_`` (whose means have changed).
         """
         card: dict[str, float] = {}
         for name, model in self._models.items():
@@ -244,7 +250,8 @@ class TrainerStore:
                 **self._windows[name].measures(),
             }
             card |= {f"{name}_{measure}": value for measure, value in measures.items()}
-        return card | self._contest.card()
+        watched = {f"features_{measure}": value for measure, value in self._features.card().items()}
+        return card | self._contest.card() | watched
 
     def predict_one(self, kind: int, x: Any) -> float:
         """Return the probability of label 1 of a kind of example for (F,) features, by River's model."""
@@ -264,6 +271,7 @@ class TrainerStore:
             "spans_ms": self._spans_ms,
             "recursive": {name: model.state() for name, model in self._recursive.items()},
             "contest": self._contest.state(),
+            "features": self._features.state(),
         }
         rows.append((STATE_ROW, snapshots.pack("trainer", _VERSION, state)))
         rows += self._contest.dirty_rows()
@@ -316,6 +324,8 @@ class TrainerStore:
         # The first releases had neither models of second order nor a contest: those begin from nothing.
         for name, recursive in state.get("recursive", {}).items():
             self._recursive[name].restore(recursive)
+        if "features" in state:
+            self._features.restore(state["features"])
         if "contest" in state:
             saved |= self._contest.restore(state["contest"])
         else:

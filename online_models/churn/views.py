@@ -44,8 +44,8 @@ def view_of(subject: str, row: Any, pending_labels: list[int]) -> UserView:
     )
 
 
-def histories_of(rows: Rows) -> Histories:
-    """Return the recent touches and purchases of (n,) users' rows, as copies."""
+def histories_of(rows: Rows, own: OwnItems) -> Histories:
+    """Return the recent touches and purchases of (n,) users' rows, as copies, with their (n, k) own items."""
     touched = rows["session_touches"].astype(np.int64)
     return Histories(
         items=rows["recent"].copy(),
@@ -53,5 +53,5 @@ def histories_of(rows: Rows) -> Histories:
         session_length=touched,
         bought=rows["bought"].copy(),
         bought_ms=rows["bought_ms"].copy(),
-        own=OwnItems(rows["own"].copy(), rows["own_count"].copy(), rows["own_s"].copy()),
+        own=own,
     )

@@ -102,7 +102,6 @@ class TouchContexts:
         if not parts:
             return None
         histories = [part.histories for _, part in parts]
-        own = [history.own for history in histories]
         return cls(
             np.concatenate([part.place + before for before, part in parts]),
             np.concatenate([part.item for _, part in parts]),
@@ -114,6 +113,6 @@ class TouchContexts:
                 np.concatenate([history.session_length for history in histories]),
                 np.concatenate([history.bought for history in histories]),
                 np.concatenate([history.bought_ms for history in histories]),
-                OwnItems(*(np.concatenate(columns) for columns in zip(*own, strict=True))),
+                OwnItems.concat([history.own for history in histories]),
             ),
         )

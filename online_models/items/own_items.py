@@ -1,16 +1,19 @@
 """The items a user keeps coming back to: a bounded memory over all sessions, with counts and times.
 
-People re-buy and return: what somebody touched before is the best candidate a basket has. A row keeps a fixed
-number of items; a new one takes the place of the item whose worth is least: the time of its last touch, and
-four weeks more for every touch, up to a year.
+People re-buy and return: what somebody touched before is the best candidate a basket has. Up to a fixed
+number of items are kept of a user; then a new one takes the place of the item whose worth is least: the time
+of its last touch, and four weeks more for every touch, up to a year.
 """
 
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from online_models.events import Int64s, UInt64s
+from online_models.ragged import RaggedColumns
 
 UInt16s = npt.NDArray[np.uint16]
 UInt32s = npt.NDArray[np.uint32]
@@ -19,6 +22,9 @@ _TOUCH_S: Final = 28 * 86_400
 _MOST: Final = 13
 _FULL: Final = 65_535
 
+OWN_FIELDS: Final = ("own", "own_count", "own_s")
+"""Items, counts and times in a user's row. Items are replaced, never taken out, so they lie at the front."""
+
 
 class OwnItems(NamedTuple):
     """What users touched, (n, k) each.
@@ -26,7 +32,7 @@ class OwnItems(NamedTuple):
     Parameters
     ----------
     items
-        Hashes, 0 for a free place; in no order.
+        Hashes, 0 for a free place; in no order, free places last.
     counts
         Touches since the item came in, at most 65,535.
     last_s
@@ -47,6 +53,50 @@ class OwnItems(NamedTuple):
         nothing = np.zeros((users, 0), np.uint64)
         return cls(nothing, nothing.astype(np.uint16), nothing.astype(np.uint32))
 
+    @classmethod
+    def concat(cls, parts: Sequence["OwnItems"]) -> "OwnItems":
+        """Return the items of several groups of users, as wide as the widest."""
+        width = max((part.items.shape[1] for part in parts), default=0)
+        columns = zip(*(part.widened(width) for part in parts), strict=True)
+        return cls(*(np.concatenate(column) for column in columns)) if parts else cls.none(0)
+
+    def widened(self, width: int) -> "OwnItems":
+        """Return the same with free places up to a width."""
+        short = ((0, 0), (0, width - self.items.shape[1]))
+        if not short[1][1]:
+            return self
+        return OwnItems(np.pad(self.items, short), np.pad(self.counts, short), np.pad(self.last_s, short))
+
+
+@dataclass(frozen=True, slots=True)
+class OwnMemory:
+    """Where the own items of g users are kept.
+
+    Parameters
+    ----------
+    columns
+        `OWN_FIELDS` of all users.
+    rows
+        (g,) where these users are; each once.
+    """
+
+    columns: RaggedColumns
+    rows: Int64s
+
+    def of(self, users: Int64s) -> Self:
+        """Return the memory of some of the users."""
+        return type(self)(self.columns, self.rows[users])
+
+    def touch(self, user: Int64s, item: UInt64s, time_ms: Int64s, wanted: Int64s) -> OwnItems:
+        """Take touches in and return what was known just before some of them; parameters as of `remember`."""
+        starts = np.flatnonzero(np.append(True, user[1:] != user[:-1])[: user.size])
+        touches = np.diff(np.append(starts, user.size))
+        rows = self.rows[user[starts]]
+        own = OwnItems(*self.columns.take(rows, room=touches))
+        before = remember(own, np.repeat(np.arange(rows.size), touches), item, time_ms, wanted)
+        self.columns.put(rows, own)
+        return before
+
 
 def remember(own: OwnItems, user: Int64s, item: UInt64s, time_ms: Int64s, wanted: Int64s) -> OwnItems:
     """Take touches in, in place, and return what was known just before some of them.
@@ -54,7 +104,7 @@ def remember(own: OwnItems, user: Int64s, item: UInt64s, time_ms: Int64s, wanted
     Parameters
     ----------
     own
-        (g, k) what each user touched so far.
+        (g, k) what each user touched so far. There is a free place for every touch, or k is all that is kept.
     user, item, time_ms
         (n,) touches, grouped by user, in log order within.
     wanted

@@ -62,3 +62,6 @@ class Report:
 
     def drift(self, model: str) -> None:
         """Handle a drift found by a model's detector."""
+
+    def feature_drift(self, feature: str) -> None:
+        """Handle a change of the mean of a feature of the churn model."""

@@ -57,6 +57,13 @@ class TrainerHandler:
                 extra={"model": drift.kind, "labels": drift.learned, "log_loss": drift.log_loss},
             )
             self._report.drift(drift.kind)
+        for moved in effects.feature_drifts:
+            log.info(
+                "feature %s: drift, its mean moved by %+.2f standard deviations",
+                *(moved.feature, moved.moved),
+                extra={"feature": moved.feature, "moved": moved.moved},
+            )
+            self._report.feature_drift(moved.feature)
         # A card sorts thousands of outcomes: it is made where a model is published, not for every batch.
         for scorer in effects.scorers[-1:]:
             self._tell(scorer.card)

@@ -301,6 +301,10 @@ class Metrics(Observer, Report):
         """Count a drift."""
         self._counter(table.DRIFTS, model).inc()
 
+    def feature_drift(self, feature: str) -> None:
+        """Count a change of a feature's mean."""
+        self._counter(table.FEATURE_DRIFTS, feature).inc()
+
     def broadcast_taken(self, topic: str, rows: int) -> None:
         """Count rows of a broadcast topic, and note when they came."""
         self._counter(table.BROADCAST_ROWS, topic).inc(rows)

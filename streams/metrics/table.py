@@ -3,6 +3,7 @@
 from typing import Final, get_args
 
 from online_models.churn.alerts import WithheldReason
+from online_models.churn.feature_drift import WATCHED
 from online_models.churn.labels import EXAMPLE_KINDS
 from online_models.churn.quarantine import MutedReason
 from online_models.events import RejectReason
@@ -280,6 +281,9 @@ DRIFTS: Final = counter(
     "Drifts that a model's detector has reported.",
     "model",
     values=EXAMPLE_KINDS,
+)
+FEATURE_DRIFTS: Final = counter(
+    "keepstream_feature_drifts_total", "drifts", "Moves of a feature's mean.", "feature", values=WATCHED
 )
 
 # -- win-back -----------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ export class Chart {
    * `utc` says that times are event times.
    */
   constructor(place, lines, { format, zero = false, utc = false, empty = "waiting for numbers" }) {
-    Object.assign(this, { place, lines, format, zero, utc, data: null, marks: [], empty });
+    Object.assign(this, { place, lines, format, zero, utc, data: null, marks: [], hints: [], empty });
     place.setAttribute("role", "img");
     this.legend = element("ul", { className: "legend", "aria-hidden": "true" });
     place.after(this.legend);
@@ -22,11 +22,11 @@ export class Chart {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.rebuild());
   }
 
-  /** Show columns: seconds, then the values of each line; `marks` are seconds at which a model drifted. */
-  show(data, marks = []) {
+  /** Show columns: seconds, then the values of each line; seconds at which a model drifted are `marks`, a feature `hints`. */
+  show(data, marks = [], hints = []) {
     const had = this.data;
     this.data = data && data[0].length > 1 ? data : null;
-    this.marks = marks;
+    Object.assign(this, { marks, hints });
     if (this.data && had && this.plot) this.plot.setData(this.data);
     else this.rebuild();
     this.describe(this.plot?.cursor.idx ?? null);
@@ -73,7 +73,7 @@ export class Chart {
       scales: { y: { range: (_, low, high) => this.range(low, high) } },
       axes: [{ ...axis, size: 26, space: 80, values: (_, ticks) => ticks.map((tick) => this.moment(tick)) }, { ...axis, size: 46, values: (_, ticks) => ticks.map(this.format) }],
       series: [{}, ...this.lines.map((line) => this.series(line))],
-      hooks: { draw: [(plot) => this.drawMarks(plot)], setCursor: [(plot) => this.describe(plot.cursor.idx)] },
+      hooks: { draw: [(plot) => this.drawMarks(plot, this.hints, "--muted"), (plot) => this.drawMarks(plot, this.marks, "--bad")], setCursor: [(plot) => this.describe(plot.cursor.idx)] },
     };
   }
 
@@ -96,13 +96,13 @@ export class Chart {
     return [this.zero ? 0 : low - room, high + room];
   }
 
-  drawMarks(plot) {
+  drawMarks(plot, marks, name) {
     const { ctx, bbox } = plot;
     ctx.save();
-    ctx.strokeStyle = colour("--bad");
+    ctx.strokeStyle = colour(name);
     ctx.lineWidth = devicePixelRatio;
     ctx.setLineDash([2 * devicePixelRatio, 3 * devicePixelRatio]);
-    for (const at of this.marks) {
+    for (const at of marks) {
       const x = Math.round(plot.valToPos(at, "x", true));
       ctx.beginPath();
       ctx.moveTo(x, bbox.top);

@@ -133,15 +133,17 @@ function drawModels() {
   const points = [...known.points.values()].sort((one, other) => one.event_time - other.event_time || one.examples - other.examples);
   const seconds = points.map((point) => point.event_time / 1000);
   const column = (name) => points.map((point) => point.metrics[`churn_${name}`] ?? null);
-  const drifts = column("drifts");
-  const marks = seconds.filter((_, at) => at > 0 && drifts[at] > drifts[at - 1]);
-  charts.auc.show([seconds, column("auc"), points.map(() => 0.5)], marks);
-  charts.loss.show([seconds, column("log_loss"), column("log_loss_base_rate")], marks);
+  const grew = (name) => seconds.filter((_, at) => at > 0 && points[at].metrics[name] > points[at - 1].metrics[name]);
+  const [marks, hints] = [grew("churn_drifts"), grew("features_drifts")];
+  charts.auc.show([seconds, column("auc"), points.map(() => 0.5)], marks, hints);
+  charts.loss.show([seconds, column("log_loss"), column("log_loss_base_rate")], marks, hints);
   const newest = points.at(-1);
   if (!newest) return;
   const labels = `${newest.model_version} has learned ${whole(newest.examples)} labels, ${percent(newest.metrics.churn_base_rate ?? 0)} of the latest left.`;
   const total = newest.metrics.churn_drifts ?? 0;
-  byId("drifts").textContent = `${labels} ${total ? `Drifts found: ${whole(total)}, those in sight are marked in red.` : "No drift found."}`;
+  const moved = newest.metrics.features_drifts ?? 0;
+  const features = moved ? `Changes of what users do: ${whole(moved)}, in grey.` : "";
+  byId("drifts").textContent = `${labels} ${total ? `Drifts found: ${whole(total)}, those in sight are marked in red.` : "No drift found."} ${features}`;
 }
 
 let shownAlerts = new Set();

@@ -56,7 +56,8 @@ def test_lines_are_json_and_hold_no_user_and_no_secret(settings, start):
 
     wait_until(lambda: bool(url()), "an address")
     wait_until(lambda: ask(f"{url()}/v1/users/{MARK}", "hunter2-hunter2") == 200, "the user")
-    wait_until(lambda: ask(f"{url()}/v1/users/{MARK}-nobody", "hunter2-hunter2") == 404, "every partition opened")
+    nobody = f"{url()}/v1/users/{MARK}-nobody"
+    wait_until(lambda: ask(nobody, "hunter2-hunter2") == 404, "every partition opened")
     assert ask(f"{url()}/v1/users/{MARK}", "wrong") == 401
     assert ask(f"{url()}/v1/users/{MARK * 20}", "hunter2-hunter2") == 400
     wait_until(lambda: "checkpoint of" in worker.said, "a checkpoint")

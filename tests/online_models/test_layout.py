@@ -30,7 +30,7 @@ def log_of(layout, keys=("a", "b")):
     """Return the changelog of a table with rows of distinct numbers."""
     table = Table(layout)
     rows, _ = table.intern(list(keys))
-    for name in table.dtype.names:
+    for name in table.rows.dtype.names:
         size = table.rows[name][rows].size
         table.rows[name][rows] = np.arange(1, size + 1).reshape(table.rows[name][rows].shape)
     return table.dirty_rows()

@@ -79,6 +79,7 @@ def feed_everything(metrics):
     metrics.model_quality("churn", "log_loss", 0.4)
     metrics.recommendation_quality("hit_rate", 0.3)
     metrics.drift("churn")
+    metrics.feature_drift("recency")
     metrics.broadcast_taken("keepstream.models.v1", 1)
     metrics.broadcast_refused("keepstream.models.v1")
     metrics.standing(3, [held("users", 0), held("users", 1, opened=False), held("trainer", 0)], ready=False)
@@ -104,7 +105,7 @@ class TestTable:
 
     def test_no_label_can_hold_an_id(self):
         few = {"agent", "topic", "partition", "reason", "band", "model", "metric", "kind", "status"}
-        few |= {"action", "bound", "window", "stage", "segment", "experiment", "variant"}
+        few |= {"action", "bound", "window", "stage", "segment", "experiment", "variant", "feature"}
         assert {label for metric in TABLE for label in metric.labels} <= few | {"version"}
 
     def test_names_are_unique(self):
@@ -136,6 +137,7 @@ class TestMetrics:
                     assert f'{metric.name}{{{metric.labels[0]}="{value}"}} 0.0' in metrics.render().decode()
         assert {m.name for m in TABLE if m.values} >= {
             "keepstream_events_rejected_total",
+            "keepstream_feature_drifts_total",
             "keepstream_fenced_total",
             "keepstream_model_drifts_total",
             "keepstream_poisoned_records_total",

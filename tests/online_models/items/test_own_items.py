@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from online_models.items.own_items import OwnItems, remember
+from online_models.items.own_items import OWN_FIELDS, OwnItems, OwnMemory, remember
+from online_models.ragged import RaggedColumns
 
 TOUCH_S = 28 * 86_400
 touches = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 6), st.integers(0, 60)), max_size=40)
@@ -62,6 +63,29 @@ def test_while_there_is_room_every_item_is_counted(log):
     own = empty(3, 6)
     feed(own, log)
     assert as_dictionaries(own) == one_by_one(log, 6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(touches, st.sampled_from([1, 7, 100]), st.sampled_from([1, 3, 5]))
+def test_a_memory_that_grows_with_what_is_touched_is_one_with_all_its_places(log, size, width):
+    kinds = dict(zip(OWN_FIELDS, (np.dtype("u8"), np.dtype("u2"), np.dtype("u4")), strict=True))
+    memory = OwnMemory(RaggedColumns(kinds, width, 10), np.array([7, 2, 4]))
+    whole = empty(3, width)
+    for start in range(0, len(log), size):
+        part = sorted(log[start : start + size], key=lambda touch: touch[0])
+        user, item, day = np.array(part, np.int64).T
+        wanted = np.arange(0, user.size, 2)
+        given = (item.astype(np.uint64), day * 86_400_000, wanted)
+        before, expected = memory.touch(user, *given), remember(whole, user, *given)
+        assert [column.tolist() for column in before.widened(width)] == [c.tolist() for c in expected]
+    found = OwnItems(*memory.columns.take(memory.rows)).widened(width)
+    assert [column.tolist() for column in found] == [column.tolist() for column in whole]
+
+
+def test_items_of_several_groups_of_users_are_as_wide_as_the_widest():
+    found = OwnItems.concat([empty(1, 2), OwnItems.none(2), empty(1, 3)])
+    assert [column.shape for column in found] == [(4, 3)] * 3
+    assert len(OwnItems.concat([]).items) == 0
 
 
 def test_a_new_item_takes_the_place_of_what_is_worth_least():
