@@ -106,6 +106,7 @@ def saved(store):
     store._labels._table.touch(store._labels._table.live_rows())
     waiting = store._desk.waiting._table
     waiting.touch(waiting.live_rows())
+    store._shown._dirty |= set(store._shown._lists)
     store._clock_dirty = True
     return {key: value for key, value in store.dirty_rows() if value is not None}
 
