@@ -269,8 +269,8 @@ class UserStore:
             self._settle(found)
         numbers, created = self._table.intern([events.subject[i] for i in index.tolist()])
         self._identify(created)
-        if created.size == len(self._table):
-            self._days.looked_ms = 0  # the first users of all, or after everyone had gone
+        if created.size == len(self._table):  # the first users of all, or after everyone had gone
+            self._days.begin(max(int(events.time[index[0]]), next_tick_ms - self.settings.tick_ms))
         held_ms = self._table.rows["held_ms"][numbers]
         soonest_ms = self._schedule.soonest(numbers, held_ms, events.time[index], next_tick_ms)
         self._deferred.add(events, index, numbers, soonest_ms, next_tick_ms)

@@ -66,6 +66,10 @@ class DayEnds:
     def __init__(self) -> None:
         self.looked_ms = 0
 
+    def begin(self, now_ms: int) -> None:
+        """Let the day of a time, which may be its very begin, be the first to be looked at."""
+        self.looked_ms = now_ms // DAY_MS * DAY_MS
+
     def next_ms(self, now_ms: int) -> int:
         """Return the next end to look at, where the clock stands at `now_ms`."""
         return (self.looked_ms or now_ms // DAY_MS * DAY_MS) + DAY_MS

@@ -111,6 +111,15 @@ def saved(store):
     return {key: value for key, value in store.dirty_rows() if value is not None}
 
 
+def test_a_log_that_begins_at_midnight_has_no_day_to_look_back_on_however_it_is_cut():
+    midnight = START_MS // DAY_MS * DAY_MS
+    shown = Event("u:eve", "recommendation_shown", midnight)
+    events = [Event("u:ann", time=midnight), shown, Event("u:ann", time=midnight + 1)]
+    for size in (1, 2, 3):
+        done = run(events, size, store=UserStore(CAREFUL))[1]
+        assert [board for _, effects in done for board in effects.boards] == []
+
+
 @pytest.mark.parametrize("options", [SMALL, CAREFUL, WATCHED], ids=["free", "careful", "watched"])
 class TestBatchBoundaries:
     @settings(max_examples=60, deadline=None)
