@@ -68,6 +68,7 @@ def visitors(count: int, items: int, random: np.random.Generator) -> Histories:
         nothing,
         nothing.astype(np.int64),
         OwnItems(own, (own > 0).astype(np.uint16), (own > 0).astype(np.uint32) * 1_772_000_000),
+        np.zeros(count, np.int64),
     )
 
 

@@ -186,11 +186,12 @@ class Admission:
         if not gone:
             return
         for bucket in gone:
-            self._tombstones += [_row_key(bucket, number) for number in self._rows.pop(bucket, {})]
-            self._fresh.pop(bucket, None)
+            rows = self._rows.pop(bucket, {})
+            self._tombstones += [_row_key(bucket, number) for number in rows]
+            pieces = [np.zeros(0, np.uint64), *rows.values(), *self._fresh.pop(bucket, ())]
+            self._known.remove(np.concatenate(pieces))
             if self._open.get(bucket[0], (-1, 0))[0] == bucket[1]:
                 del self._open[bucket[0]]
-        self._index()
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows to write: new hashes, one row a bucket touched, and tombstones of what was dropped.

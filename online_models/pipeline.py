@@ -219,8 +219,8 @@ class Pipeline:
                 runs[-1] = (followed, runs[-1][1], event + 1)
             else:
                 runs.append((followed, event, event + 1))
-        for features, target in chain.from_iterable(self._sets(*run) for run in runs):
-            self.ranker.learn_one(features, target)
+        for features, target, shown_at in chain.from_iterable(self._sets(*run) for run in runs):
+            self.ranker.learn_one(features, target, shown_at)
         for followed, start, stop in runs:
             self.items.apply(followed.pairs_of(start, stop))
         self._examined = {}
@@ -292,7 +292,7 @@ class Pipeline:
         histories = self.users.histories(subjects)
         return self._recommender.recommend(histories, self._neighbours, now_ms, k, shop=self.shop)
 
-    def _sets(self, followed: Followed, start: int, stop: int) -> Iterator[tuple[Floats32, int]]:
+    def _sets(self, followed: Followed, start: int, stop: int) -> Iterator[tuple[Floats32, int, int]]:
         """Return the labelled sets of the touches of some events, those ranked before as they were then."""
         places = followed.contexts_of(start, stop)
         if followed.contexts is None or not places:
@@ -321,7 +321,7 @@ class Pipeline:
             part = followed.contexts.take(slice(context, context + 1))
             now_ms = int(part.time_ms[0])
             gathered = self._recommender.candidates(part.histories, self._neighbours, now_ms)
-            found = gathered.row, label(gathered, part.item, part.time_ms, self._neighbours)
+            found = gathered.row, label(gathered, part, self._neighbours)
             self._examined[context] = found
         return found
 

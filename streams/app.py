@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 from online_models.evaluation.live_lists import LiveLists
-from online_models.items.rank_trainer import RankTrainerSettings
 from online_models.items.recommender import Recommender
 from streams import clients, topics
 from streams.agents.broadcast import Broadcast
@@ -27,6 +26,7 @@ from streams.settings import Settings, milliseconds
 from streams.store_settings import (
     cooccurrence_settings,
     policy_settings,
+    ranker_settings,
     shop_of,
     trainer_settings,
     user_settings,
@@ -158,6 +158,7 @@ class Worker:
             datadir=engine.data_dir / "faust",
             session_timeout_s=engine.session_timeout.total_seconds(),
             rebalance_timeout_s=engine.rebalance_timeout.total_seconds(),
+            broker_wait_s=broker.broker_wait.total_seconds(),
             batch_records=engine.fetch_max_records,
             broker_credentials=clients.faust_credentials(broker),
         )
@@ -230,7 +231,9 @@ class Worker:
         )
 
     def _ranker(self, partition: int) -> RankerHandler:  # noqa: ARG002  # there is only one
-        return RankerHandler(RankTrainerSettings(), topics.MODELS.full_name(self.settings), self.metrics)
+        return RankerHandler(
+            ranker_settings(self.settings), topics.MODELS.full_name(self.settings), self.metrics
+        )
 
     @property
     def _partitions(self) -> int:

@@ -19,7 +19,8 @@ EVENT_NOTES: Final = {
     "sign_up": "The customer opened an account.",
     "review_submitted": "A review, with `rating` and `text`.",
     "support_message": "A message to the shop, with `text`.",
-    "recommendation_shown": "The shop showed a list; `recommendation_id` says which.",
+    "recommendation_shown": "The shop showed a list: its `items`, in the order in which they were shown, "
+    "and `recommendation_id`. Touches of them count less for the ranker.",
     "intervention_sent": "The shop sent a win-back message.",
     "intervention_opened": "The customer opened it.",
     "intervention_redeemed": "The customer used what it offered.",

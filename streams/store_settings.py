@@ -9,6 +9,7 @@ from online_models.churn.trainer import TrainerSettings
 from online_models.experiments.settings import Experiment, ExperimentSettings
 from online_models.items.catalogue import Catalogue
 from online_models.items.policy import PolicySettings
+from online_models.items.rank_trainer import RankTrainerSettings
 from online_models.items.settings import CooccurrenceSettings
 from online_models.items.shop import Shop
 from online_models.pipeline import PipelineSettings
@@ -102,6 +103,11 @@ def trainer_settings(settings: Settings) -> TrainerSettings:
     )
 
 
+def ranker_settings(settings: Settings) -> RankTrainerSettings:
+    """Return the settings of the ranker's trainer."""
+    return RankTrainerSettings(shown_lift=settings.recommendations.shown_lift)
+
+
 def policy_settings(settings: Settings) -> PolicySettings:
     """Return the settings of the list policy."""
     lists = settings.recommendations
@@ -127,5 +133,6 @@ def pipeline_settings(settings: Settings) -> PipelineSettings:
         users=replace(user_settings(settings, partitions=1), contexts_per_second=None),
         items=cooccurrence_settings(settings),
         trainer=trainer_settings(settings),
+        ranker=ranker_settings(settings),
         policy=policy_settings(settings),
     )

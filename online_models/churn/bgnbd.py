@@ -10,7 +10,15 @@ from online_models.events import Floats
 
 
 def log_odds_of_silence(
-    x: Floats, t_x: Floats, age: Floats, horizon: float, *, r: float, alpha: float, a: float, b: float
+    x: Floats,
+    t_x: Floats,
+    age: Floats,
+    horizon: float,
+    *,
+    r: float | Floats,
+    alpha: float | Floats,
+    a: float | Floats,
+    b: float | Floats,
 ) -> Floats:
     """Return the log-odds that no transaction follows within the horizon.
 
@@ -31,7 +39,7 @@ def log_odds_of_silence(
     horizon
         Time ahead, in the same unit.
     r, alpha, a, b
-        Parameters of the model.
+        Parameters of the model; arrays are taken together with those of the users.
 
     Examples
     --------

@@ -158,6 +158,10 @@ class Contest:
         if self.champion not in CANDIDATES:
             raise CorruptStateError(f"champion is {self.champion!r}, not one of {CANDIDATES}")
         self.blend.restore(state["blend"])
+        # An expert that is new begins with no share: those of the others add up to one already.
+        for place, name in enumerate(BLEND_INPUTS):
+            if name not in state["blend"]["names"]:
+                self.blend.weights[place] = 0.0
         self._judged = int(state["judged"])
         self._first_ms, self._first_judged_ms = int(state["first_ms"]), int(state["first_judged_ms"])
         return {name: (int(count), int(size)) for name, (count, size) in state["outcomes"].items()}

@@ -49,6 +49,8 @@ def after_purchase(rows: Rows, now_ms: int, settings: UserSettings) -> Rows:
     )
     everyone, muted = np.arange(count), np.zeros(count, np.bool_)
     untouched = OwnMemory(RaggedColumns({}, 0, 0), everyone)
-    sampler = TouchSampler(0)
-    apply_events(bought, untouched, everyone, purchases, everyone, settings, now_ms + 1, sampler, muted)
+    sampler, nowhere = TouchSampler(0), np.zeros(0, np.int64)
+    apply_events(
+        bought, untouched, everyone, purchases, everyone, settings, now_ms + 1, sampler, muted, nowhere
+    )
     return bought

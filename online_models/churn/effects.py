@@ -97,6 +97,9 @@ class UserEffects:
         Sampled touches with what came before them, numbered through all of `pairs`; None without one.
     withheld
         How many alerts were not sent, by reason.
+    cut_off
+        How many labels and decisions were still open when their user was evicted: what would have come of
+        them is unknown, so nothing is learned from them.
     muted
         How many accepted events count for their users only and are not learned from, by reason.
     decisions, outcomes
@@ -115,6 +118,7 @@ class UserEffects:
     active: list[tuple[str, int]]
     forgotten: list[Forgotten]
     withheld: Mapping[WithheldReason, int]
+    cut_off: Mapping[str, int]
     muted: Mapping[MutedReason, int]
     decisions: list[Decision]
     outcomes: list[Outcome]
@@ -188,6 +192,7 @@ class Collected:
         self._touches = 0
         self._contexts: list[tuple[int, TouchContexts]] = []
         self.withheld: Counter[WithheldReason] = Counter()
+        self.cut_off: Counter[str] = Counter()
         self.decisions: list[Decision] = []
         self.outcomes: list[Outcome] = []
         self.profiles: list[Profile] = []
@@ -232,6 +237,7 @@ class Collected:
             muted=self.muted,
             contexts=TouchContexts.concat(self._contexts),
             withheld=self.withheld,
+            cut_off=self.cut_off,
             decisions=self.decisions,
             outcomes=self.outcomes,
             profiles=self.profiles,

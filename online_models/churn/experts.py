@@ -6,13 +6,15 @@ from typing import Any, Final, Self
 
 import numpy as np
 
+from online_models.churn.bgnbd_expert import BgNbdExpert
 from online_models.churn.features import FEATURE_NAMES, Features32
 from online_models.churn.hazard import BOUND, RolledHazard
+from online_models.churn.settings import BgNbdSettings
 from online_models.errors import CorruptStateError
 from online_models.events import Floats
 
-EXPERTS: Final = ("landmark", "newton", "rolled")
-"""AdaGrad and second order on labels of the horizon, and the hazard of a step rolled to the horizon."""
+EXPERTS: Final = ("landmark", "newton", "rolled", "bgnbd")
+"""AdaGrad and second order on labels of the horizon; the hazard of a step rolled to the horizon; BG/NBD."""
 
 BLEND: Final = "blend"
 CANDIDATES: Final = (*EXPERTS, BLEND)
@@ -20,6 +22,8 @@ CANDIDATES: Final = (*EXPERTS, BLEND)
 
 CONSTANT: Final = "constant"
 BLEND_INPUTS: Final = (*EXPERTS, CONSTANT)
+_FORMER_INPUTS: Final = ("landmark", "newton", "rolled", CONSTANT)
+"""Of the releases that did not name them."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,10 @@ class Experts:
         (2, F) and (2,) of the landmark and the newton model, scaling folded in.
     rolled
         The hazard model.
+    bgnbd
+        BG/NBD with the parameters of that time.
     blend
-        (4,) shares of the experts in the blend, and its constant.
+        (5,) shares of the experts in the blend, and its constant.
     champion
         The candidate that scored then.
     """
@@ -41,11 +47,12 @@ class Experts:
     weights: Floats
     biases: Floats
     rolled: RolledHazard
+    bgnbd: BgNbdExpert
     blend: Floats
     champion: str
 
     def log_odds(self, features: Features32, steps: Floats) -> Floats:
-        """Return (n, 4) log-odds of churn by candidate.
+        """Return (n, 5) log-odds of churn by candidate.
 
         Parameters
         ----------
@@ -56,22 +63,17 @@ class Experts:
         """
         linear = np.einsum("nf,ef->ne", features.astype(np.float64), self.weights) + self.biases
         rolled = self.rolled.log_odds_aged(steps)
-        columns = np.column_stack((np.clip(linear, -BOUND, BOUND), rolled))
+        columns = np.column_stack((np.clip(linear, -BOUND, BOUND), rolled, self.bgnbd.log_odds(features)))
         # Beyond the bound an expert is no surer; the blend goes by what it is served.
-        return np.column_stack((columns, np.einsum("ne,e->n", columns, self.blend[:3]) + self.blend[3]))
+        return np.column_stack((columns, np.einsum("ne,e->n", columns, self.blend[:-1]) + self.blend[-1]))
 
-    def champion_parts(self) -> tuple[Floats, float, float]:
-        """Return the champion as (F,) weights, a constant, and the share of the rolled hazard."""
-        parts = {
-            "landmark": (1.0, 0.0, 0.0, 0.0),
-            "newton": (0.0, 1.0, 0.0, 0.0),
-            "rolled": (0.0, 0.0, 1.0, 0.0),
-            "blend": tuple(self.blend.tolist()),
-        }
-        first, second, rolled, constant = parts[self.champion]
+    def champion_parts(self) -> tuple[Floats, float, float, float]:
+        """Return the champion as (F,) weights, a constant, and the shares of rolled hazard and BG/NBD."""
+        alone = [float(name == self.champion) for name in BLEND_INPUTS]
+        first, second, rolled, bgnbd, constant = self.blend.tolist() if self.champion == BLEND else alone
         weights = first * self.weights[0] + second * self.weights[1]
         bias = first * float(self.biases[0]) + second * float(self.biases[1]) + constant
-        return weights, bias, rolled
+        return weights, bias, rolled, bgnbd
 
     def to_snapshot(self) -> dict[str, Any]:
         """Return the models as plain numbers and strings."""
@@ -80,6 +82,8 @@ class Experts:
             "weights": self.weights,
             "biases": self.biases,
             "rolled": self.rolled.to_snapshot(),
+            "bgnbd": self.bgnbd.to_snapshot(),
+            "inputs": list(BLEND_INPUTS),
             "blend": self.blend,
             "champion": self.champion,
         }
@@ -101,10 +105,17 @@ class Experts:
             if name in places:
                 weights[:, place] = saved[:, places[name]]
         biases = np.asarray(content["biases"], dtype=np.float64).reshape(2)
-        blend = np.asarray(content["blend"], dtype=np.float64).reshape(len(BLEND_INPUTS))
+        inputs = list(content.get("inputs", _FORMER_INPUTS))
+        shares = dict(zip(inputs, np.asarray(content["blend"], dtype=np.float64).tolist(), strict=True))
+        blend = np.array([shares.get(name, 0.0) for name in BLEND_INPUTS])
         if content["champion"] not in CANDIDATES:
             raise CorruptStateError(f"champion is {content['champion']!r}, not one of {CANDIDATES}")
         if not (np.isfinite(saved).all() and np.isfinite(biases).all() and np.isfinite(blend).all()):
             raise CorruptStateError("models have weights that are no numbers")
         rolled = RolledHazard.from_snapshot(content["rolled"])
-        return cls(weights, biases, rolled, blend, str(content["champion"]))
+        bgnbd = (
+            BgNbdExpert.from_snapshot(content["bgnbd"])
+            if "bgnbd" in content
+            else BgNbdExpert(BgNbdSettings(), rolled.roll.horizon_ms)
+        )
+        return cls(weights, biases, rolled, bgnbd, blend, str(content["champion"]))

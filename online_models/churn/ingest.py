@@ -62,6 +62,7 @@ def apply_events(  # noqa: PLR0917  # columns
     next_tick_ms: int,
     sampler: TouchSampler,
     muted: Bools,
+    shown_at: Int64s,
 ) -> Applied:
     """Apply accepted events between two ticks to the rows of their users, in place.
 
@@ -83,6 +84,8 @@ def apply_events(  # noqa: PLR0917  # columns
         Which touches are to be returned with their contexts.
     muted
         (n,) whether the event's touches and pairs are kept from the items.
+    shown_at
+        (m,) where each item of the batch stood in its user's list, as `ShownLists.places` returns it.
     """
     kind = events.kind[index]
     stretch = (next_tick_ms - 1) // ANCHOR_MS
@@ -99,7 +102,9 @@ def apply_events(  # noqa: PLR0917  # columns
     move_anchor(mine, stretch)
     chosen = index[order]
     cut = _count(mine, user, events, chosen, settings)
-    touched = _touch(mine, own.of(users), user, events, chosen, cut, settings, sampler, muted[order])
+    touched = _touch(
+        mine, own.of(users), user, events, chosen, cut, settings, sampler, muted[order], shown_at
+    )
     mine["last_ms"], mine["session"], mine["session_start_ms"] = (
         cut.last_ms,
         cut.session,
@@ -139,6 +144,7 @@ def _touch(  # noqa: PLR0917  # columns
     settings: UserSettings,
     sampler: TouchSampler,
     muted: Bools,
+    shown_at: Int64s,
 ) -> tuple[PairBatch | None, Int64s, TouchContexts | None]:
     """Remember touched and bought items; return pairs in log order, touching events and sampled contexts."""
     last = np.append(np.flatnonzero(np.diff(user)), user.size - 1)
@@ -162,7 +168,9 @@ def _touch(  # noqa: PLR0917  # columns
     rows["session_touches"] += trail.touched.astype(np.uint32)
     returned = user[place[joined[trail.returns]]]
     rows["item_returns"] += np.bincount(returned, minlength=rows.size).astype(np.uint32)
-    contexts = _remember(rows, own, user[place], events, chosen[place], item, (joined, trail), sampler)
+    contexts = _remember(
+        rows, own, user[place], events, chosen[place], item, (joined, trail), sampler, shown_at
+    )
     previous = np.zeros((item.size, settings.pair_distance), np.uint64)
     previous[joined] = trail.previous
     touching, heard = np.unique(chosen[place]), ~muted[place]
@@ -197,6 +205,7 @@ def _remember(  # noqa: PLR0917  # columns
     item: Int64s,
     joined: tuple[Int64s, Trail],
     sampler: TouchSampler,
+    shown_at: Int64s,
 ) -> TouchContexts:
     """Note the categories of touched items, the user's own items, and those bought; return the sample."""
     categories = rows["categories"].copy()
@@ -213,6 +222,7 @@ def _remember(  # noqa: PLR0917  # columns
     taken = np.flatnonzero(lucky[places])
     wanted = places[taken]
     known = own.touch(user, events.item_hash[item], events.time[event], wanted)
+    within = item - events.item_start[event]
     number = np.empty(item.size, np.int64)
     number[log] = np.arange(item.size)
     order = np.argsort(number[wanted])
@@ -225,9 +235,11 @@ def _remember(  # noqa: PLR0917  # columns
         bought=nothing,
         bought_ms=nothing.astype(np.int64),
         own=known,
+        in_event=np.minimum(within[wanted], trail.earlier.shape[1]),
     )
+    entry = item[wanted]
     found = TouchContexts(
-        number[wanted], events.item_hash[item[wanted]], events.time[event[wanted]], histories
+        number[wanted], events.item_hash[entry], events.time[event[wanted]], shown_at[entry], histories
     )
     return found.take(order)
 

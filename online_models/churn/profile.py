@@ -28,6 +28,7 @@ from online_models.errors import CorruptStateError, blame
 from online_models.events import EventBatch, Int64s, hash_id
 from online_models.experiments.follower import ROW_PREFIX as EXPERIMENT_ROWS
 from online_models.experiments.follower import ExperimentFollower
+from online_models.items import shown
 from online_models.items.histories import Histories
 from online_models.items.own_items import OWN_FIELDS, OwnItems, OwnMemory
 from online_models.items.sampling import TouchSampler
@@ -72,10 +73,10 @@ class UserStore:
         self._schedule = Schedule(settings, self._table.rows.size)
         self._sampler = TouchSampler(settings.contexts_per_second)
         self.experiments = ExperimentFollower(settings.experiments)
-        parts = (self._table, self._labels, self._admission, self._desk.waiting, self.experiments)
-        self._parts: tuple[Journaled, ...] = parts
-        self._journal = Journal()
-        self._deferred = Deferred()
+        self._shown = shown.ShownLists(settings.session_gap_ms, settings.allowed_lateness_ms)
+        first = (self._table, self._labels, self._admission, self._desk.waiting)
+        self._parts: tuple[Journaled, ...] = (*first, self.experiments, self._shown)
+        self._journal, self._deferred = Journal(), Deferred()
         self._clock_dirty = False
 
     def __len__(self) -> int:
@@ -193,7 +194,7 @@ class UserStore:
         CorruptStateError
             When a row cannot be loaded; the message names its key.
         """
-        kinds = (b"", LABEL_ROWS, ADMISSION_ROWS, DECISION_ROWS, EXPERIMENT_ROWS)
+        kinds = (b"", LABEL_ROWS, ADMISSION_ROWS, DECISION_ROWS, EXPERIMENT_ROWS, shown.ROW_PREFIX)
         found: dict[bytes, list[Row]] = {kind: [] for kind in kinds}
         for row in self._journal.open(rows):
             key = row[0]
@@ -225,10 +226,8 @@ class UserStore:
             state = snapshots.unpack("users-clock", 1, data)
             self.clock.unpack(state["clock"])
             policy = self._checker.policy
-            names = ("latest_ms", "alert_day", "alerts")
-            self._admission.latest_ms, policy.day, policy.sent = (
-                operator.index(state[name]) for name in names
-            )
+            self._admission.latest_ms = operator.index(state["latest_ms"])
+            policy.day, policy.sent = operator.index(state["alert_day"]), operator.index(state["alerts"])
             self._days.looked_ms = operator.index(state.get("looked_ms", 0))
             policy.best = [float(urgency) for urgency in state.get("alert_best", ())]
             policy.bar = float(state.get("alert_bar", 0.0))
@@ -261,6 +260,7 @@ class UserStore:
             self._table.remove(subject)
         self._labels.remove(subject)
         self._desk.waiting.remove(subject)
+        self._shown.remove(subject)
 
     def _defer(self, events: EventBatch, index: Int64s, found: Collected) -> None:
         """Let accepted events wait until a tick looks at their users."""
@@ -299,7 +299,8 @@ class UserStore:
         found.muted.update(verdict.counts)
         own, tick_ms = OwnMemory(self._table.ragged, unique), int(next_tick_ms[0])
         applied = apply_events(
-            *(rows, own, group, events, index, self.settings, tick_ms, self._sampler, verdict.muted)
+            *(rows, own, group, events, index, self.settings, tick_ms, self._sampler),
+            *(verdict.muted, self._shown.places(events, index)),
         )
         self._table.rows[unique] = rows
         self._table.touch(unique)
@@ -360,17 +361,17 @@ class UserStore:
 
     def _make_places(self, found: Collected) -> None:
         """Forget the longest idle users where there are too many, a tenth of the places at a time."""
-        most = self.settings.max_users
-        if len(self._table) > most:
+        if len(self._table) > self.settings.max_users:
             live = self._table.live_rows()
-            count = live.size - most + most // 10
-            self._evict(self._schedule.longest_idle(live, self._table.rows[live], count), "full", found)
+            self._evict(self._schedule.surplus(live, self._table.rows[live]), "full", found)
 
     def _evict(self, numbers: Int64s, reason: ForgetReason, found: Collected) -> None:
         rows = self._table.rows[numbers]
         known = (rows["score_ms"] > 0) | (rows["stage"] > 0)
         for number, published in zip(numbers.tolist(), known.tolist(), strict=True):
             subject = self._table.key_of(number)
+            found.cut_off["labels"] += len(self._labels.waiting(subject))
+            found.cut_off["decisions"] += subject in self._desk.waiting
             self._forget(subject, number)
             found.forget(found.forgotten_now(subject, reason, published=published))
 
@@ -387,9 +388,8 @@ class UserStore:
         checked = self._checker.check(subjects, rows, now_ms, scorer, bandit)
         self._table.rows[due] = rows
         self._table.touch(due)
-        heard = rows["muted_until_ms"] <= now_ms
         at_landmark = (now_ms - self._schedule.phase(due)) % self.settings.landmark_interval_ms == 0
-        marks = np.flatnonzero(at_landmark & heard)
+        marks = np.flatnonzero(at_landmark & (rows["muted_until_ms"] <= now_ms))
         marked = [subjects[i] for i in marks.tolist()]
         self._labels.freeze(marked, self._schedule.hash[due[marks]], checked.features[marks], now_ms)
         found.scores += checked.scores

@@ -118,8 +118,10 @@ class Schedule:
         """Return rows (n,) ordered by the hash of their users."""
         return numbers[np.argsort(self.hash[numbers], kind="stable")]
 
-    def longest_idle(self, numbers: Int64s, rows: Rows, count: int) -> Int64s:
-        """Return the `count` longest idle users of the rows `numbers` (n,), by hash."""
+    def surplus(self, numbers: Int64s, rows: Rows) -> Int64s:
+        """Return the longest idle of all users `numbers` (n,), by hash: so many that a tenth is free."""
+        most = self._settings.max_users
+        count = numbers.size - most + most // 10
         order = np.lexsort((self.hash[numbers], last_seen_ms(rows)))
         return self.by_hash(numbers[order[:count]])
 

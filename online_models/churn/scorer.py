@@ -8,12 +8,14 @@ from typing import Any, Final, Self
 import numpy as np
 
 from online_models import snapshots
+from online_models.churn.bgnbd_expert import BgNbdExpert
 from online_models.churn.features import FEATURE_NAMES, Features32
 from online_models.churn.hazard import RolledHazard
 from online_models.errors import CorruptStateError
 from online_models.events import Floats
 
 SNAPSHOT_VERSION: Final = 1
+_BGNBD: Final = FEATURE_NAMES.index("bgnbd")
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class ChurnScorer:
         Which of the candidates it is.
     rolled, rolled_share
         Hazard model, and by how much its log-odds count beside the linear ones; None and 0 without.
+    bgnbd, bgnbd_share
+        The same of BG/NBD.
     """
 
     version: int
@@ -53,6 +57,8 @@ class ChurnScorer:
     champion: str = "landmark"
     rolled: RolledHazard | None = None
     rolled_share: float = 0.0
+    bgnbd: BgNbdExpert | None = None
+    bgnbd_share: float = 0.0
 
     def answers(self, horizon_ms: int) -> bool:
         """Return whether its probabilities are about this horizon."""
@@ -70,19 +76,25 @@ class ChurnScorer:
         """Return (n,) log-odds of no activity within the horizon for (n, F) features."""
         # Not a BLAS product: its rounding depends on how many rows there are.
         linear = np.einsum("ij,j->i", np.asarray(features, dtype=np.float64), self.weights) + self.bias
-        if self.rolled is None:
-            return np.asarray(linear)
-        return np.asarray(linear + self.rolled_share * self.rolled.log_odds(features))
+        if self.rolled is not None:
+            linear = linear + self.rolled_share * self.rolled.log_odds(features)
+        if self.bgnbd is not None:
+            linear = linear + self.bgnbd_share * self.bgnbd.log_odds(features)
+        return np.asarray(linear)
 
     def contributions(self, features: Features32) -> Floats:
         """Return (n, F) what each feature adds to the log-odds, compared with a user of mean features.
 
-        They add up to the difference between the user's log-odds and those of that user.
+        They add up to the difference between the user's log-odds and those of that user. What BG/NBD adds
+        counts for the feature of that name.
         """
-        linear = np.asarray((features - self.center) * self.weights)
-        if self.rolled is None:
-            return linear
-        return linear + self.rolled_share * self.rolled.contributions(features, self.center)
+        found = np.asarray((features - self.center) * self.weights)
+        if self.rolled is not None:
+            found = found + self.rolled_share * self.rolled.contributions(features, self.center)
+        if self.bgnbd is not None:
+            away = self.bgnbd.log_odds(features) - self.bgnbd.log_odds(self.center[None, :])
+            found[:, _BGNBD] += self.bgnbd_share * away
+        return found
 
     def pack(self) -> bytes:
         """Return the scorer as bytes."""
@@ -114,6 +126,8 @@ class ChurnScorer:
             "champion": self.champion,
             "rolled": None if self.rolled is None else self.rolled.to_snapshot(),
             "rolled_share": self.rolled_share,
+            "bgnbd": None if self.bgnbd is None else self.bgnbd.to_snapshot(),
+            "bgnbd_share": self.bgnbd_share,
         }
 
     @classmethod
@@ -133,7 +147,7 @@ class ChurnScorer:
             weights = dict(zip(names, map(float, content["weights"]), strict=True))
             center = dict(zip(names, map(float, content["center"]), strict=True))
             gone = math.fsum(weights[name] * center[name] for name in names if name not in FEATURE_NAMES)
-            rolled = content.get("rolled")
+            rolled, bgnbd = content.get("rolled"), content.get("bgnbd")
             scorer = cls(
                 version=int(content["version"]),
                 weights=np.array([weights.get(name, 0.0) for name in FEATURE_NAMES]),
@@ -146,8 +160,10 @@ class ChurnScorer:
                 champion=str(content.get("champion", "landmark")),
                 rolled=None if rolled is None else RolledHazard.from_snapshot(rolled),
                 rolled_share=float(content.get("rolled_share", 0.0)),
+                bgnbd=None if bgnbd is None else BgNbdExpert.from_snapshot(bgnbd),
+                bgnbd_share=float(content.get("bgnbd_share", 0.0)),
             )
-        numbers = [scorer.bias, *scorer.center, scorer.threshold, scorer.rolled_share]
+        numbers = [scorer.bias, *scorer.center, scorer.threshold, scorer.rolled_share, scorer.bgnbd_share]
         more = [] if scorer.rolled is None else [*scorer.rolled.weights, scorer.rolled.bias]
         if not np.isfinite([*scorer.weights, *numbers, *more]).all():
             raise CorruptStateError("churn-scorer has weights that are no numbers")

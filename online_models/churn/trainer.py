@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from online_models import snapshots
+from online_models.churn.bgnbd_expert import OnlineBgNbd
 from online_models.churn.contest import KEPT_ROW, Contest
 from online_models.churn.experts import CANDIDATES, CONSTANT, EXPERTS, Experts
 from online_models.churn.feature_drift import FeatureDrift, FeatureWatch
@@ -57,7 +58,7 @@ class TrainerSettings:
     landmark_interval_ms
         Time between two landmarks of a user, by which their labels overlap.
     bgnbd
-        Parameters of one feature, by which features age.
+        Parameters of one feature, by which features age, and with which BG/NBD begins to learn.
     forget
         What is left of AdaGrad's sums when the log loss rises; 1 leaves them alone.
 
@@ -153,6 +154,7 @@ class TrainerStore:
         self._recursive = {name: RecursiveLogistic((*FEATURE_NAMES, CONSTANT)) for name in EXAMPLE_KINDS}
         step_ms = min(settings.hazard_step_ms, settings.horizon_ms)
         self._roll = Roll(settings.horizon_ms, step_ms, settings.bgnbd)
+        self._bgnbd = OnlineBgNbd(settings.bgnbd, step_ms)
         self._windows = {name: RecentOutcomes(settings.window) for name in EXAMPLE_KINDS}
         self._spans_ms = dict(zip(EXAMPLE_KINDS, (settings.horizon_ms, settings.hazard_step_ms), strict=True))
         # Labels of a user ask for the same days, as often as landmarks lie within a span: each is one part.
@@ -198,6 +200,7 @@ class TrainerStore:
                 self._recursive[name].learn_one(row, label, self._parts[name])
                 self._windows[name].add(landmark_ms, before if served is None else served, label)
                 if kind == HAZARD:
+                    self._bgnbd.learn_one(x, label)
                     effects.feature_drifts.extend(self._features.update(x, matured_ms))
             if model.drifts > drifts:
                 effects.drifts.append(Drift(name, matured_ms, model.learned, model.recent_loss))
@@ -219,7 +222,7 @@ class TrainerStore:
 
     def _scorer(self, experts: Experts) -> ChurnScorer:
         budget = self.settings.daily_budget
-        weights, bias, share = experts.champion_parts()
+        weights, bias, rolled_share, bgnbd_share = experts.champion_parts()
         return ChurnScorer(
             version=self.version,
             weights=weights,
@@ -229,8 +232,10 @@ class TrainerStore:
             ready=self._ready(),
             horizon_ms=self.settings.horizon_ms,
             champion=experts.champion,
-            rolled=experts.rolled if share else None,
-            rolled_share=share,
+            rolled=experts.rolled if rolled_share else None,
+            rolled_share=rolled_share,
+            bgnbd=experts.bgnbd if bgnbd_share else None,
+            bgnbd_share=bgnbd_share,
         )
 
     def card(self) -> dict[str, float]:
@@ -272,6 +277,7 @@ class TrainerStore:
             "recursive": {name: model.state() for name, model in self._recursive.items()},
             "contest": self._contest.state(),
             "features": self._features.state(),
+            "bgnbd": self._bgnbd.state(),
         }
         rows.append((STATE_ROW, snapshots.pack("trainer", _VERSION, state)))
         rows += self._contest.dirty_rows()
@@ -324,6 +330,8 @@ class TrainerStore:
         # The first releases had neither models of second order nor a contest: those begin from nothing.
         for name, recursive in state.get("recursive", {}).items():
             self._recursive[name].restore(recursive)
+        if "bgnbd" in state:
+            self._bgnbd.restore(state["bgnbd"])
         if "features" in state:
             self._features.restore(state["features"])
         if "contest" in state:
@@ -356,6 +364,7 @@ class TrainerStore:
             weights=np.stack((landmark, newton[:-1])),
             biases=np.array((bias, newton[-1])),
             rolled=self._rolled(),
+            bgnbd=self._bgnbd.expert(self.settings.horizon_ms),
             blend=self._contest.blend.weights,
             champion=self._contest.champion,
         )

@@ -54,4 +54,5 @@ def histories_of(rows: Rows, own: OwnItems) -> Histories:
         bought=rows["bought"].copy(),
         bought_ms=rows["bought_ms"].copy(),
         own=own,
+        in_event=np.zeros(rows.size, np.int64),
     )

@@ -15,6 +15,7 @@ from online_models.items.source import NeighbourSource, present_heat
 _OWN_SHARE: Final = 4.0
 _FAR_SHARE: Final = 0.3
 _SUPPORT_SHARE: Final = 1.0
+_BASKET_SHARE: Final = 1.0
 """What several touches speak for counts more: the items of a basket have no order."""
 _MANY: Final = 2**15
 """Numbers below it fit into 16 bits, which are sorted by counting."""
@@ -65,18 +66,37 @@ def gather(
     touched = source.rows_of(histories.items[:, : settings.positions])
     pool = collect(settings, touched, source.rows_of(histories.own.items), source, now_ms)
     popularity = present_heat(source, pool.row, now_ms)
-    pool = pool._replace(score=pool.score * np.exp2(-settings.partner_power * popularity))
+    pool = pool._replace(
+        score=pool.score * np.exp2(-settings.partner_power * popularity),
+        basket=pool.basket * np.exp2(-0.5 * popularity),
+    )
     promise = _promise(pool, popularity, touched.shape[1], histories)
-    kept, rank, start = _best(pool.user, promise, len(histories), settings.kept)
+    free = _free(pool, histories, source)
+    kept, rank, start = _best(pool.user[free], promise[free], len(histories), settings.kept)
+    kept = free[kept]
     found = weigh(pool, kept, histories.in_session, touched.shape[1])
     features = describe(found, rank, touched[:, :1], histories, source, now_ms)
     return Candidates(start, found.user, found.row, features)
+
+
+def _free(pool: Pool, histories: Histories, source: NeighbourSource) -> Int64s:
+    """Return the candidates that can come next: an event that goes on holds each item once."""
+    width = int(histories.in_event.max(initial=0))
+    if not width:
+        return np.arange(pool.row.size)
+    held = np.arange(width) < histories.in_event[:, None]
+    rows = source.rows_of(np.where(held, histories.items[:, :width], 0))
+    user, place = np.nonzero(rows >= 0)
+    return np.flatnonzero(
+        ~np.isin(pool.user * source.size + pool.row, user * source.size + rows[user, place])
+    )
 
 
 def _promise(pool: Pool, popularity: Floats, width: int, histories: Histories) -> Floats32:
     """Return (c,) a simple score: pair weights, then what was touched before, then what is popular."""
     promise = np.log1p(100.0 * pool.score) + _FAR_SHARE * np.log1p(100.0 * pool.two_steps)
     promise += _SUPPORT_SHARE * np.log1p(np.bincount(pool.entry_of, minlength=promise.size))
+    promise += _BASKET_SHARE * np.log1p(100.0 * pool.basket)
     promise += 1e-4 * popularity
     if width:
         promise += np.bincount(pool.touch_of, 3.0 / (pool.touch % width + 1), promise.size)

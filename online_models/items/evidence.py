@@ -94,6 +94,8 @@ class Pool(NamedTuple):
         (c,) the candidate; each once.
     score
         (c,) all pair weights with the newest touches, normalised by position and popularity.
+    basket
+        (c,) the same as a cosine, whatever the position.
     two_steps
         (c,) share of touches two steps away from the newest touches.
     near
@@ -109,6 +111,7 @@ class Pool(NamedTuple):
     user: Int64s
     row: Int64s
     score: Floats
+    basket: Floats
     two_steps: Floats
     near: WeightedNeighbours
     entry: Int64s
@@ -128,6 +131,8 @@ class Evidence(NamedTuple):
         (k,) the candidate.
     score
         (k,) all pair weights with the newest touches, normalised by position and popularity.
+    basket
+        (k,) the same as a cosine, whatever the position.
     forward, backward
         (k, 3) share of touches of the last item, of the one before and of older ones together, that the
         candidate came after or before; d steps apart counting 1/d.
@@ -146,6 +151,7 @@ class Evidence(NamedTuple):
     user: Int64s
     row: Int64s
     score: Floats
+    basket: Floats
     forward: Floats
     backward: Floats
     lag1: Floats
@@ -204,8 +210,9 @@ def collect(
     user, row = np.divmod(keys[last], size)
     both = (near.weights[:, :, FORWARD] + near.weights[:, :, BACKWARD]) * near.scale[:, None]
     score = _sums(of_entry, both.ravel()[entry], row.size)
+    basket = _sums(of_entry, (both * (near.position + 1)[:, None]).ravel()[entry], row.size)
     far = _sums(of_far, far_share, row.size)
-    return Pool(user, row, score, far, near, entry, of_entry, touch, of_touch, own_at, of_own)
+    return Pool(user, row, score, basket, far, near, entry, of_entry, touch, of_touch, own_at, of_own)
 
 
 def weigh(pool: Pool, kept: Int64s, in_session: Int64s, width: int) -> Evidence:
@@ -243,6 +250,7 @@ def weigh(pool: Pool, kept: Int64s, in_session: Int64s, width: int) -> Evidence:
         user=pool.user[kept],
         row=pool.row[kept],
         score=pool.score[kept],
+        basket=pool.basket[kept],
         forward=_sums(cell, forward * share, kept.size * 3).reshape(-1, 3),
         backward=_sums(cell, backward * share, kept.size * 3).reshape(-1, 3),
         lag1=followed,

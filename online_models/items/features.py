@@ -22,6 +22,7 @@ RANK_FEATURES: Final = (
     "reload_share",
     "two_steps",
     "cooccurrence",
+    "basket",
     "rank",
     "support",
     "session_recency",
@@ -53,6 +54,8 @@ two_steps
 cooccurrence
     log(1 + 100 s) / 3 of all pair weights s with the newest touches, each divided by the touch's position and
     by powers of both popularities.
+basket
+    The same of the cosine of the candidate with the newest touches together, whatever their order.
 rank, support
     log(1 / place) / 2 among the user's candidates, and log(1 + newest touches whose partner it is).
 session_recency, is_last, is_second, session_count
@@ -148,6 +151,7 @@ def _add_popularity(table: Floats32, found: Evidence, source: NeighbourSource, n
     table[COLUMN["log_lately"]] = log_fast
     table[COLUMN["trend"]] = log_fast - log_slow
     table[COLUMN["cooccurrence"]] = _percent(found.score)
+    table[COLUMN["basket"]] = _percent(found.basket)
     nothing = (found.support == 0) & (found.own < 0) & (found.two_steps == 0) & (found.newest < 0)
     table[COLUMN["fallback_popularity"]] = nothing * log_fast
 

@@ -26,6 +26,9 @@ class Histories:
         (n, b) hashes of the last bought items (0 = none) and when, epoch milliseconds.
     own
         (n, k) what they touched in all sessions.
+    in_event
+        (n,) how many of the leading entries belong to an event that goes on; 0 between events. It holds each
+        item once, so these do not come next.
     """
 
     items: UInt64s
@@ -34,6 +37,7 @@ class Histories:
     bought: UInt64s
     bought_ms: Int64s
     own: OwnItems
+    in_event: Int64s
 
     def __len__(self) -> int:
         """Return the number of users."""
@@ -48,6 +52,7 @@ class Histories:
             self.bought[rows],
             self.bought_ms[rows],
             self.own.take(rows),
+            self.in_event[rows],
         )
 
     @classmethod
@@ -55,7 +60,9 @@ class Histories:
         """Return the history of one user whose present session touched `items`, (r,) newest first."""
         length = np.array([items.size], np.int64)
         nothing = np.zeros((1, 0), np.uint64)
-        return cls(items[None, :], length, length, nothing, nothing.astype(np.int64), OwnItems.none(1))
+        return cls(
+            items[None, :], length, length, nothing, nothing.astype(np.int64), OwnItems.none(1), 0 * length
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,8 @@ class TouchContexts:
         (m,) hash of the touched item.
     time_ms
         (m,) event time, epoch milliseconds.
+    shown_at
+        (m,) the item's place, from 1, in the list that was shown to its user before; 0 where it was in none.
     histories
         The m users just before; of purchases nothing is said.
     """
@@ -77,6 +86,7 @@ class TouchContexts:
     place: Int64s
     item: UInt64s
     time_ms: Int64s
+    shown_at: Int64s
     histories: Histories
 
     def __len__(self) -> int:
@@ -85,7 +95,13 @@ class TouchContexts:
 
     def take(self, rows: Int64s | slice) -> Self:
         """Return the given touches."""
-        return type(self)(self.place[rows], self.item[rows], self.time_ms[rows], self.histories.take(rows))
+        return type(self)(
+            self.place[rows],
+            self.item[rows],
+            self.time_ms[rows],
+            self.shown_at[rows],
+            self.histories.take(rows),
+        )
 
     @classmethod
     def concat(cls, parts: Sequence[tuple[int, Self]]) -> "TouchContexts | None":
@@ -97,6 +113,7 @@ class TouchContexts:
             np.concatenate([part.place + before for before, part in parts]),
             np.concatenate([part.item for _, part in parts]),
             np.concatenate([part.time_ms for _, part in parts]),
+            np.concatenate([part.shown_at for _, part in parts]),
             Histories(
                 np.concatenate([history.items for history in histories]),
                 np.concatenate([history.in_session for history in histories]),
@@ -104,5 +121,6 @@ class TouchContexts:
                 np.concatenate([history.bought for history in histories]),
                 np.concatenate([history.bought_ms for history in histories]),
                 OwnItems.concat([history.own for history in histories]),
+                np.concatenate([history.in_event for history in histories]),
             ),
         )

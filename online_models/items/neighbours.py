@@ -235,18 +235,21 @@ class NeighbourTable:
 
     def _intern(self, hashes: Sequence[int], names: Sequence[str]) -> Int64s:
         index, ids = self._row_of, self._ids
-        found: list[int] = []
-        for value, name in zip(hashes, names, strict=True):
-            row = index.get(value)
-            if row is None:
-                row = index[value] = self._new_row(name)
-            elif name and not ids[row]:
-                ids[row] = name
-            found.append(row)
+        found = [index.get(value, NOT_KNOWN) for value in hashes]
+        missing = [place for place, row in enumerate(found) if row == NOT_KNOWN]
+        for place in missing:
+            value = hashes[place]
+            if value not in index:
+                index[value] = self._new_row("")
+            found[place] = index[value]
         rows = np.array(found, np.int64)
         self._make_room()
-        self.hash[rows] = np.array(hashes, np.uint64)
-        self._named[rows[[bool(name) for name in names]]] = True
+        self.hash[rows[missing]] = np.array([hashes[place] for place in missing], np.uint64)
+        # Nearly all are known by name: the others are looked at one by one.
+        for place in np.flatnonzero(~self._named[rows]).tolist():
+            if names[place] and not ids[found[place]]:
+                ids[found[place]] = names[place]
+                self._named[found[place]] = True
         return rows
 
     def _new_row(self, name: str) -> int:

@@ -95,7 +95,7 @@ class RankNetwork:
         """Return a score for each row of features (n, f), in the order of `RANK_FEATURES`."""
         return self._forward(features.astype(np.float64))[0]
 
-    def learn_one(self, features: Floats32, target: int) -> Floats:
+    def learn_one(self, features: Floats32, target: int, weight: float = 1.0) -> Floats:
         """Take one step, and return the (n,) scores before it.
 
         Parameters
@@ -104,12 +104,15 @@ class RankNetwork:
             (n, f) all candidates of one user.
         target
             Which of them was touched.
+        weight
+            What the touch counts, above 0 to 1.
         """
         x = features.astype(np.float64)
         scores, active = self._forward(x)
         error = np.exp(scores - scores.max())
         error /= error.sum()
         error[target] -= 1.0
+        error *= weight
         back = np.multiply.outer(error, self.layers.outer) * (active > 0)
         steps = Layers(x.T @ back, back.sum(axis=0), error @ active, error @ x)
         for part, square, gradient in zip(self.layers, self._squares, steps, strict=True):

@@ -118,12 +118,23 @@ def remember(own: OwnItems, user: Int64s, item: UInt64s, time_ms: Int64s, wanted
     >>> before.items.tolist(), own.items.tolist(), own.counts.tolist()
     ([[7, 8]], [[7, 9]], [[2, 1]])
     """
-    width = own.items.shape[1]
-    before = own.take(np.zeros(wanted.size, np.int64)) if len(own.items) else own
+    users, width = own.items.shape
+    before = own.take(np.zeros(wanted.size, np.int64)) if users else own
     if not user.size or not width:
         return before
     place = np.full(user.size, -1)
     place[wanted] = np.arange(wanted.size)
+    filled = np.count_nonzero(own.items, axis=1)
+    # Who has room for all and of whom nothing is to be told needs no order of touches.
+    ordered = filled + np.bincount(user, minlength=users) > width
+    ordered[user[wanted]] = True
+    apart = ~ordered[user]
+    if apart.any():
+        _add(own, filled, user[apart], item[apart], time_ms[apart] // 1000)
+        left = ~apart
+        user, item, time_ms, place = user[left], item[left], time_ms[left], place[left]
+        if not user.size:
+            return before
     starts = np.flatnonzero(np.r_[True, user[1:] != user[:-1]])
     nth = np.arange(user.size) - np.repeat(starts, np.diff(np.append(starts, user.size)))
     order = np.argsort(nth, kind="stable")
@@ -136,6 +147,38 @@ def remember(own: OwnItems, user: Int64s, item: UInt64s, time_ms: Int64s, wanted
         before.last_s[place[known]] = seen.last_s
         _touch(own, user[turn], item[turn], time_ms[turn] // 1000)
     return before
+
+
+def _add(own: OwnItems, filled: Int64s, user: Int64s, item: UInt64s, second: Int64s) -> None:
+    """Count touches, grouped by user, of users who have room for all; `filled` (g,) places are taken."""
+    width = own.items.shape[1]
+    match = own.items[user] == item[:, None]
+    slot = match.argmax(axis=1)
+    new = np.flatnonzero(~match.any(axis=1))
+    slot[new] = _free_places(filled, user[new], item[new])
+    cell, first, group, touches = np.unique(
+        user * width + slot, return_index=True, return_inverse=True, return_counts=True
+    )
+    at = np.divmod(cell, width)
+    latest = own.last_s[at].astype(np.int64)
+    np.maximum.at(latest, group, np.clip(second, 0, 2**32 - 1))
+    own.items[at] = item[first]
+    own.counts[at] = np.minimum(own.counts[at].astype(np.int64) + touches, _FULL)
+    own.last_s[at] = latest
+
+
+def _free_places(filled: Int64s, user: Int64s, item: UInt64s) -> Int64s:
+    """Return (n,) the places of new items, behind those that are taken, by their first touches."""
+    order = np.lexsort((item, user))
+    fresh = np.append(True, (np.diff(user[order]) != 0) | (np.diff(item[order]) != 0))[: order.size]
+    firsts = np.sort(order[fresh])
+    owner = user[firsts]
+    begins = np.flatnonzero(np.append(True, np.diff(owner) != 0)[: owner.size])
+    nth = np.arange(owner.size) - np.repeat(begins, np.diff(np.append(begins, owner.size)))
+    places = np.empty(user.size, np.int64)
+    places[firsts] = filled[owner] + nth
+    places[order] = places[order[fresh]][np.cumsum(fresh) - 1]
+    return places
 
 
 def _touch(own: OwnItems, user: Int64s, item: UInt64s, second: Int64s) -> None:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final, Self
 
 import numpy as np
 
 from online_models import snapshots
 from online_models.errors import CorruptStateError
-from online_models.events import Int64s, UInt64s
+from online_models.events import Int64s
 from online_models.items.candidates import Candidates
 from online_models.items.features import RANK_FEATURES
 from online_models.items.histories import TouchContexts
@@ -37,22 +38,26 @@ class RankExamples:
         (n,) event time of the touch, epoch milliseconds.
     features
         (c, f) in the order of `RANK_FEATURES`, rounded to half precision.
+    shown_at
+        (n,) the touched item's place, from 1, in the list that was shown before; 0 where it was in none.
     """
 
     start: Int64s
     target: Int64s
     time_ms: Int64s
     features: Floats32
+    shown_at: Int64s
 
     def __len__(self) -> int:
         """Return the number of sets."""
         return self.target.size
 
-    def sets(self) -> Iterator[tuple[Floats32, int]]:
-        """Yield the features of every set with its target."""
-        starts = self.start.tolist()
-        for place, target in enumerate(self.target.tolist()):
-            yield self.features[starts[place] : starts[place + 1]], target
+    def sets(self) -> Iterator[tuple[Floats32, int, int]]:
+        """Yield the features of every set with its target, and the place at which that was shown."""
+        bounds = pairwise(self.start.tolist())
+        columns = zip(bounds, self.target.tolist(), self.shown_at.tolist(), strict=True)
+        for (begin, end), target, shown_at in columns:
+            yield self.features[begin:end], target, shown_at
 
     def take(self, begin: int, end: int) -> Self:
         """Return a stretch of the sets."""
@@ -62,6 +67,7 @@ class RankExamples:
             self.target[begin:end],
             self.time_ms[begin:end],
             self.features[first:last],
+            self.shown_at[begin:end],
         )
 
     def pack(self) -> bytes:
@@ -72,6 +78,7 @@ class RankExamples:
             "target": self.target,
             "time_ms": self.time_ms,
             "features": self.features.astype(np.float16),
+            "shown_at": self.shown_at,
         }
         return snapshots.pack(_KIND, VERSION, columns)
 
@@ -93,12 +100,16 @@ class RankExamples:
             for column, name in enumerate(names):
                 if name in RANK_FEATURES:
                     features[:, RANK_FEATURES.index(name)] = given[:, column]
-            found = cls(start, target, content["time_ms"], features)
+            # Releases before lists were followed did not say where a touched item had stood.
+            shown_at = content.get("shown_at", np.zeros(target.size, np.int64))
+            found = cls(start, target, content["time_ms"], features, shown_at)
         sizes = np.diff(start)
         if start.size != target.size + 1 or (sizes < 0).any() or start[-1] != len(features):
             raise CorruptStateError(f"{_KIND} has sets that are no stretches of its candidates")
         if (target >= sizes).any() or not np.isfinite(features).all():
             raise CorruptStateError(f"{_KIND} has targets or features that are none")
+        if shown_at.shape != target.shape or (shown_at < 0).any():
+            raise CorruptStateError(f"{_KIND} has places in lists that are none")
         return found
 
     @classmethod
@@ -111,28 +122,29 @@ class RankExamples:
             np.concatenate([none, *(part.target for part in parts)]),
             np.concatenate([none, *(part.time_ms for part in parts)]),
             np.concatenate([np.zeros((0, len(RANK_FEATURES)), np.float32), *(p.features for p in parts)]),
+            np.concatenate([none, *(part.shown_at for part in parts)]),
         )
 
 
-def label(found: Candidates, items: UInt64s, time_ms: Int64s, source: NeighbourSource) -> RankExamples:
+def label(found: Candidates, touches: TouchContexts, source: NeighbourSource) -> RankExamples:
     """Return candidates of n touches as sets with the touched items as targets.
 
     Parameters
     ----------
     found
         The candidates, gathered just before the touches.
-    items, time_ms
-        (n,) hashes of the touched items, and when.
+    touches
+        The touches, with what is known of them.
     source
         Where the rows belong.
     """
-    wanted = source.rows_of(items)
+    wanted = source.rows_of(touches.item)
     hit = np.flatnonzero((found.row == wanted[found.user]) & (found.row >= 0))
-    target = np.full(items.size, -1)
+    target = np.full(len(touches), -1)
     target[found.user[hit]] = hit - found.start[found.user[hit]]
     # What is learned from is what travels: half precision.
     features = found.features.astype(np.float16).astype(np.float32)
-    return RankExamples(found.start, target, time_ms, features)
+    return RankExamples(found.start, target, touches.time_ms, features, touches.shown_at)
 
 
 def examples_of(contexts: TouchContexts, recommender: Recommender, source: NeighbourSource) -> RankExamples:
@@ -150,5 +162,5 @@ def examples_of(contexts: TouchContexts, recommender: Recommender, source: Neigh
         part = contexts.take(slice(begin, begin + _CHUNK))
         # One moment for all: weights and popularity fade by hours, not by the seconds of a batch.
         found = recommender.candidates(part.histories, source, int(part.time_ms.max()))
-        parts.append(label(found, part.item, part.time_ms, source))
+        parts.append(label(found, part, source))
     return RankExamples.concat(parts)

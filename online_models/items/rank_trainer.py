@@ -13,6 +13,7 @@ from online_models.events import Floats
 from online_models.items.features import RANK_FEATURES
 from online_models.items.network import HIDDEN, LEARNING_RATE, FrozenRanker, RankNetwork
 from online_models.items.pairs import Floats32
+from online_models.items.propensity import LIFT, weight
 from online_models.items.rank_examples import RankExamples
 from online_models.items.ranker import BASE_WEIGHTS
 from online_models.journal import Journal
@@ -40,6 +41,9 @@ class RankTrainerSettings:
         A ranker is published when the learned sets have grown by this share, and after so many at the latest.
     half_life
         After how many later sets a set weighs half in the measures.
+    shown_lift
+        How many times as often, on top, an item is touched because it stands first in a list that was shown;
+        0 learns from all touches alike.
 
     Raises
     ------
@@ -53,11 +57,14 @@ class RankTrainerSettings:
     publish_growth: float = 0.1
     publish_every: int = 5_000
     half_life: int = 5_000
+    shown_lift: float = LIFT
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "publish_growth"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InvalidParameterError(f"{name} must be positive, got {getattr(self, name)}")
+        if not 0 <= self.shown_lift < float("inf"):
+            raise InvalidParameterError(f"shown_lift must be at least 0, got {self.shown_lift}")
         for name in ("hidden", "min_sets", "publish_every", "half_life"):
             if getattr(self, name) < 1:
                 raise InvalidParameterError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -105,12 +112,14 @@ class RankTrainerStore:
         Number of the last published ranker, 0 before the first.
     learned, skipped
         Sets learned, and those whose target was not among the candidates.
+    from_lists
+        Learned sets whose target had stood in a list that was shown.
     """
 
     def __init__(self, settings: RankTrainerSettings | None = None) -> None:
         self.settings = settings or RankTrainerSettings()
         self.network = RankNetwork(self.settings.hidden, self.settings.learning_rate)
-        self.version = self.learned = self.skipped = 0
+        self.version = self.learned = self.skipped = self.from_lists = 0
         self._published_at = 0
         self._latest_ms = 0
         self._fade = 0.5 ** (1.0 / self.settings.half_life)
@@ -122,24 +131,35 @@ class RankTrainerStore:
     def apply(self, examples: RankExamples) -> list[PublishedRanker]:
         """Learn sets one by one, in order, and return the rankers that fell due."""
         published = []
-        for (features, target), time_ms in zip(examples.sets(), examples.time_ms.tolist(), strict=True):
+        for one, time_ms in zip(examples.sets(), examples.time_ms.tolist(), strict=True):
             self._latest_ms = max(self._latest_ms, time_ms)
-            self.learn_one(features, target)
+            self.learn_one(*one)
             if self._due():
                 self.version += 1
                 self._published_at = self.learned
                 published.append(self._present())
         return published
 
-    def learn_one(self, features: Floats32, target: int) -> None:
-        """Learn one set: (n, f) candidates, and which of them was touched, -1 for none of them."""
+    def learn_one(self, features: Floats32, target: int, shown_at: int = 0) -> None:
+        """Learn one set.
+
+        Parameters
+        ----------
+        features
+            (n, f) the candidates.
+        target
+            Which of them was touched, -1 for none of them.
+        shown_at
+            Its place, from 1, in the list that was shown before; 0 where it was in none.
+        """
         self._dirty = True
         if target < 0:
             self.skipped += 1
             self._measure(np.zeros(len(_MEASURES)))
             return
-        scores = self.network.learn_one(features, target)
+        scores = self.network.learn_one(features, target, weight(shown_at, self.settings.shown_lift))
         self.learned += 1
+        self.from_lists += shown_at > 0
         ours, base = _place(scores, target), _place(features @ _BASE, target)
         places = [*_gains(ours), *_gains(base), 1.0]
         self._measure(np.array(places))
@@ -147,8 +167,10 @@ class RankTrainerStore:
     def card(self) -> dict[str, float]:
         """Return the measures, of lists of 20: hit rate, MRR, those of the base ranker, candidate recall."""
         measures = self._sums / self._weight if self._weight else np.full(len(_MEASURES), np.nan)
-        counts = {"sets": float(self.learned), "skipped": float(self.skipped)}
-        return counts | dict(zip(_MEASURES, measures.tolist(), strict=True))
+        counts = {"sets": self.learned, "skipped": self.skipped, "from_lists": self.from_lists}
+        return {name: float(count) for name, count in counts.items()} | dict(
+            zip(_MEASURES, measures.tolist(), strict=True)
+        )
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows changed since the last call, encoded."""
@@ -159,6 +181,7 @@ class RankTrainerStore:
             "version": self.version,
             "learned": self.learned,
             "skipped": self.skipped,
+            "from_lists": self.from_lists,
             "published_at": self._published_at,
             "latest_ms": self._latest_ms,
             "weight": self._weight,
@@ -188,6 +211,8 @@ class RankTrainerStore:
         self.network = RankNetwork.from_state(state["network"])
         self.version, self.learned = index(state["version"]), index(state["learned"])
         self.skipped, self._published_at = index(state["skipped"]), index(state["published_at"])
+        # Releases before lists were followed did not count them.
+        self.from_lists = index(state.get("from_lists", 0))
         self._latest_ms, self._weight = index(state["latest_ms"]), float(state["weight"])
         self._sums = state["sums"].copy()
 

@@ -1,5 +1,6 @@
 """Which touches become examples for the ranker: a uniform sample by hash, so many a second of event time."""
 
+from itertools import pairwise
 from typing import Final, Self
 
 import numpy as np
@@ -9,13 +10,17 @@ from online_models.errors import InvalidParameterError
 from online_models.events import Int64s, UInt64s
 
 _HOUR_MS: Final = 3_600_000
+_BY_THE_HOUR: Final = 4
+_ENOUGH: Final = 60
+"""Touches of a stretch, so that what one gives is no matter of chance."""
 
 
 class TouchSampler:
-    """Takes a share of the touches that gave the wanted number in the hour before, and never more than that.
+    """Takes a share of the touches that gave the wanted number in the stretch before, never more than that.
 
-    The hash of the event decides, so the sample says nothing about who is in it, and the same log gives the
-    same sample wherever batches are cut.
+    A stretch is as long as 60 touches are wanted in it, a second to an hour of event time: a log of much in
+    little time gives no more than the shop itself would. The hash of the event decides, so the sample says
+    nothing about who is in it, and the same log gives the same sample wherever batches are cut.
 
     Parameters
     ----------
@@ -37,36 +42,50 @@ class TouchSampler:
     def __init__(self, per_second: float | None = None) -> None:
         if per_second is not None and per_second < 0:
             raise InvalidParameterError(f"per_second must not be negative, got {per_second}")
-        self._hourly = None if per_second is None else per_second * 3600
-        self._hour = 0
+        self._stretch_ms = _HOUR_MS
+        if per_second:
+            self._stretch_ms = int(min(max(_ENOUGH * 1000 / per_second, 1000), _HOUR_MS))
+        self._wanted = None if per_second is None else per_second * self._stretch_ms / 1000
+        self._number = 0
         self._touches = self._taken = self._touches_before = 0
 
     def choose(self, time_ms: Int64s, event_id: UInt64s) -> npt.NDArray[np.bool_]:
         """Return which of (n,) touches to take, in log order."""
-        if self._hourly is None:
+        if self._wanted is None:
             return np.ones(time_ms.size, np.bool_)
         chosen = np.zeros(time_ms.size, np.bool_)
-        hours = np.maximum(np.maximum.accumulate(time_ms // _HOUR_MS), self._hour)
-        for hour in np.unique(hours).tolist():
-            part = np.flatnonzero(hours == hour)
-            if hour != self._hour:
-                self._touches_before = self._touches if self._hour else 0
-                self._hour, self._touches, self._taken = hour, 0, 0
-            share = min(1.0, self._hourly / max(self._touches_before, 1))
-            lucky = part[_uniform(event_id[part]) < share]
-            lucky = lucky[: max(int(np.ceil(self._hourly)) - self._taken, 0)]
+        # Never backwards: numbers ascend, and each of them is one piece.
+        numbers = np.maximum(np.maximum.accumulate(time_ms // self._stretch_ms), self._number)
+        starts = np.flatnonzero(np.append(True, numbers[1:] != numbers[:-1])[: numbers.size])
+        lots = _uniform(event_id)
+        for start, stop in pairwise([*starts.tolist(), numbers.size]):
+            if numbers[start] != self._number:
+                self._touches_before = self._touches
+                self._number, self._touches, self._taken = int(numbers[start]), 0, 0
+            share = min(1.0, self._wanted / max(self._touches_before, 1))
+            lucky = start + np.flatnonzero(lots[start:stop] < share)
+            lucky = lucky[: max(int(np.ceil(self._wanted)) - self._taken, 0)]
             chosen[lucky] = True
-            self._touches += part.size
+            self._touches += stop - start
             self._taken += lucky.size
         return chosen
 
     def state(self) -> list[int]:
         """Return the counts as plain numbers."""
-        return [self._hour, self._touches, self._taken, self._touches_before]
+        counts = [self._touches, self._taken, self._touches_before]
+        return [self._number * self._stretch_ms, *counts, self._stretch_ms]
 
     def restore(self, state: list[int]) -> Self:
-        """Take over counts."""
-        self._hour, self._touches, self._taken, self._touches_before = map(int, state)
+        """Take over counts; those of stretches of another length by what they tell of the pace."""
+        # Earlier releases counted by the hour, and said which one.
+        if len(state) == _BY_THE_HOUR:
+            state = [state[0] * _HOUR_MS, *state[1:], _HOUR_MS]
+        begin_ms, touches, taken, before, stretch_ms = map(int, state)
+        if stretch_ms != self._stretch_ms:
+            touches = before = max(touches, before) * self._stretch_ms // stretch_ms
+            taken = 0
+        self._number = begin_ms // self._stretch_ms
+        self._touches, self._taken, self._touches_before = touches, taken, before
         return self
 
 

@@ -39,7 +39,7 @@ class CooccurrenceSettings:
     """
 
     slots: int = 64
-    half_life_ms: int = 10 * _DAY_MS
+    half_life_ms: int = 90 * _DAY_MS
     lately_half_life_ms: int = _DAY_MS
     published_partners: int = 50
     publish_growth: float = 0.05

@@ -217,6 +217,8 @@ class UsersHandler:
             self._report.withheld(withheld, count)
         for reason, count in Counter(one.reason for one in effects.forgotten).items():
             self._report.evicted("users", reason, count)
+        for kind, count in effects.cut_off.items():
+            self._report.evicted(kind, "cut_off", count)
         for one in effects.forgotten:
             self._live.forget(one.subject)
             self.store.experiments.forget(one.subject)

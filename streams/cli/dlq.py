@@ -56,18 +56,22 @@ def list_(
     bootstrap_servers: BootstrapServers = None,
     topic_prefix: TopicPrefix = None,
 ) -> None:
-    """Count rejected events by reason, and list the newest ones. For example:
+    """Count rejected events by reason, and list the newest ones.
+
+    Without a filter, refused rows of catalogue and rules are listed too, from where they lie. For example:
 
     keepstream dlq list
 
     keepstream dlq list --since 1h --reason wrong_type --limit 100
 
     keepstream dlq list --json | jq .by_reason
-    """  # noqa: D400  # the examples end it
-    from streams.cli.dlq_lines import print_list, row
+    """
+    from streams.cli.dlq_lines import print_list, print_refused, row, row_refused
+    from streams.refused_rows import refused_rows
 
     settings = reach(config, bootstrap_servers, topic_prefix)
-    letters = _letters(settings, _choice(reason, partition, offset, since))
+    choice = _choice(reason, partition, offset, since)
+    letters = _letters(settings, choice)
     counts: Counter[str] = Counter()
 
     def counted() -> Iterator["Letter"]:
@@ -79,13 +83,18 @@ def list_(
 
     # Partitions are not read in the order of time.
     shown = heapq.nlargest(max(limit, 1), counted(), key=_by_time)[:limit][::-1]
+    refused = list(refused_rows(settings)) if choice.everything else []
     if json_:
-        found = {"total": counts.total(), "by_reason": dict(counts.most_common())}
-        print(
-            json.dumps({**found, "letters": [row(letter) for letter in shown]}, ensure_ascii=False, indent=2)
-        )
+        found = {
+            "total": counts.total(),
+            "by_reason": dict(counts.most_common()),
+            "letters": [row(letter) for letter in shown],
+            "refused_rows": [row_refused(one) for one in refused],
+        }
+        print(json.dumps(found, ensure_ascii=False, indent=2))
     else:
         print_list(counts, shown)
+        print_refused(refused[:limit], len(refused))
 
 
 @app.command()

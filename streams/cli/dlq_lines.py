@@ -15,6 +15,7 @@ from streams.reject_reasons import ADVICE, Advice
 
 if TYPE_CHECKING:
     from streams.cli.dlq_replay import Summary
+    from streams.refused_rows import RefusedRow
 
 _SHOWN: Final = 4_000
 
@@ -64,6 +65,21 @@ def print_list(counts: Mapping[str, int], letters: Sequence[Letter]) -> None:
     print("", *aligned(table), sep="\n")
     if total > len(letters):
         print(f"\nthe newest {len(letters):,}; --limit shows more")
+
+
+def row_refused(one: "RefusedRow") -> dict[str, Any]:
+    """Return what a list says of a row that workers refuse."""
+    return {"topic": one.topic, "key": _text(one.key), "reason": one.reason}
+
+
+def print_refused(rows: "Sequence[RefusedRow]", total: int) -> None:
+    """Print the first of the rows that workers refuse."""
+    if not total:
+        return
+    print(f"\n{total:,} rows of catalogue and rules are refused; what they would replace stays in use\n")
+    table = [("topic", "key", "reason")]
+    table += [(one.topic, printable(_text(one.key) or "-"), printable(one.reason)) for one in rows]
+    print(*aligned(table), sep="\n")
 
 
 def print_letter(letter: Letter) -> None:

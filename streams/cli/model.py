@@ -219,7 +219,11 @@ def _meaning(card: dict[str, Any]) -> str:
     leading = [name for name, value in metrics.items() if name.endswith("_champion") and value]
     champion = leading[0].removesuffix("_champion") if leading else ""
     by = f" of {champion}, the champion" if champion else ""
-    beside = ", beside the rolled hazard" if champion in {"blend", "rolled"} else ""
+    beside = {
+        "blend": ", beside the rolled hazard and BG/NBD",
+        "rolled": ", beside the rolled hazard",
+        "bgnbd": ", beside BG/NBD",
+    }.get(champion, "")
     return f"what one unit adds to the log-odds of leaving{by}{beside}"
 
 

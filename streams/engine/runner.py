@@ -22,6 +22,7 @@ def create_app(
     datadir: Path,
     session_timeout_s: float = 10.0,
     rebalance_timeout_s: float = 60.0,
+    broker_wait_s: float = 60.0,
     batch_records: int = 4_000,
     **settings: Any,
 ) -> EngineApp:
@@ -39,12 +40,14 @@ def create_app(
         Directory Faust may write to.
     session_timeout_s, rebalance_timeout_s
         When the group gives up on a silent member, and on one that does not rejoin.
+    broker_wait_s
+        How long to wait at the start for a broker that is away.
     batch_records
         Records of one fetch at most.
     settings
         Further Faust settings: credentials, web.
     """
-    return EngineApp(
+    app = EngineApp(
         group,
         broker=broker,
         store="memory://",
@@ -66,6 +69,8 @@ def create_app(
         web_enabled=settings.pop("web_enabled", False),
         **settings,
     )
+    app.broker_wait_s = broker_wait_s
+    return app
 
 
 async def run(runtime: Runtime, *, grace_s: float = 10.0) -> int:

@@ -19,6 +19,7 @@ from faust.types import TP
 from streams.engine.handler import Record
 from streams.engine.membership import Membership
 from streams.engine.partition import TopicPartition
+from streams.engine.starting import PatientConsumer, PatientProducer
 from streams.errors import EngineError
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         # The assignor keeps what it owned in class attributes: a class of our own for each consumer.
         self.assignor = type("OwnStickyAssignor", (StickyAssignor,), {})
         conf = self.app.conf
-        return aiokafka.AIOKafkaConsumer(
+        consumer = PatientConsumer(
             client_id=conf.broker_client_id,
             group_id=conf.id,
             group_instance_id=conf.consumer_group_instance_id,
@@ -121,6 +122,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             connections_max_idle_ms=conf.consumer_connections_max_idle_ms,
             **driver.credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
         )
+        consumer.start_deadline_s = cast("EngineApp", self.app).broker_wait_s
+        return consumer
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Leave livelock warnings to the engine's own metrics: Faust keeps no offsets for these topics."""
@@ -256,16 +259,37 @@ class Consumer(driver.Consumer):
         """Do nothing: every fetch places its partitions itself."""
 
 
+class Producer(driver.Producer):
+    """Faust's own producer, which sends nothing of ours; it must start all the same."""
+
+    @property
+    def _producer_type(self) -> type[PatientProducer]:
+        return PatientProducer
+
+    def _new_producer(self, transactional_id: str | None = None) -> PatientProducer:
+        producer: PatientProducer = super()._new_producer(transactional_id)
+        producer.start_deadline_s = cast("EngineApp", self.app).broker_wait_s
+        return producer
+
+
 class Transport(driver.Transport):
-    """Faust's aiokafka transport with the consumer above."""
+    """Faust's aiokafka transport with the clients above."""
 
     Consumer: ClassVar[type[Consumer]] = Consumer
+    Producer: ClassVar[type[Producer]] = Producer
 
 
 class EngineApp(faust.App):
-    """A Faust app whose agents are fed by the engine."""
+    """A Faust app whose agents are fed by the engine.
+
+    Attributes
+    ----------
+    broker_wait_s
+        How long its clients wait at the start for a broker that is away.
+    """
 
     runtime: "Runtime"
+    broker_wait_s = 0.0
 
     def _new_transport(self) -> Transport:
         return Transport(self.conf.broker_consumer, self)

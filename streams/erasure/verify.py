@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from online_models.churn.labels import ROW_PREFIX as LABEL_ROWS
 from online_models.experiments.follower import ROW_PREFIX as EXPERIMENT_ROWS
+from online_models.items.shown import ROW_PREFIX as SHOWN_ROWS
 from online_models.winback.open_decisions import ROW_PREFIX as DECISION_ROWS
 from streams import clients, topics
 from streams.encode import read_dead_letter
@@ -177,6 +178,7 @@ class _Finder:
             LABEL_ROWS + self._standing.subject.encode(): "pending labels",
             DECISION_ROWS + self._standing.subject.encode(): "open win-back decision",
             EXPERIMENT_ROWS + self._standing.subject.encode(): "part in experiments",
+            SHOWN_ROWS + self._standing.subject.encode(): "list that was shown",
         }
         traces = {key: self._trace(name, key) for key in kinds}
         erased_from = self._follow_state(name, traces, say)

@@ -193,7 +193,8 @@ STATE_BYTES: Final = gauge(
 EVICTED: Final = counter(
     "keepstream_evicted_rows_total",
     "rows",
-    "Users or items forgotten, by reason: erased on request, idle (state_ttl), full (max_users, max_items).",
+    "Users or items forgotten: erased on request, idle (state_ttl), full (max_users, max_items); labels and "
+    "decisions (cut_off) that were still open when their user was evicted.",
     "agent",
     "reason",
 )

@@ -13,7 +13,7 @@ class Recommendations(Section):
 
     list_length: int = setting(20, "Items of a list.", at_least=1, at_most=200)
     slots: int = setting(128, "Partners kept per item.", at_least=4, at_most=1024)
-    half_life: timedelta = period("10d", "Time in which an item pair loses half its weight.", at_least="1h")
+    half_life: timedelta = period("90d", "Time in which an item pair loses half its weight.", at_least="1h")
     pair_distance: int = setting(
         10, "Farthest two touches of a session that make a pair.", at_least=1, at_most=64
     )
@@ -28,6 +28,13 @@ class Recommendations(Section):
         20.0,
         "Touches a second, over all partitions, that the ranker learns from: a uniform sample.",
         at_least=0.0,
+    )
+    shown_lift: float = setting(
+        1.0,
+        "How many times as often, on top, an item is touched because it stands first in a list that was "
+        "shown: the ranker corrects for it. 0 learns from all touches alike.",
+        at_least=0.0,
+        at_most=100.0,
     )
     repurchase_window: timedelta = period(
         "30d", "Bought items stay out of lists for it; 0 where people buy the same again.", at_least="0"

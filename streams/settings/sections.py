@@ -208,7 +208,7 @@ class State(Section):
     )
     dedupe_max_ids: int = setting(
         20_000_000,
-        "Event ids that a partition remembers; beyond, the oldest are dropped early. 24 to 40 bytes each.",
+        "Event ids that a partition remembers; beyond, the oldest are dropped early. 26 to 53 bytes each.",
         at_least=1,
     )
 

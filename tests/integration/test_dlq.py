@@ -7,7 +7,7 @@ import pytest
 from confluent_kafka import Producer
 
 from online_models.events import Reject
-from streams import clients, encode, topics
+from streams import clients, compacted, encode, topics
 from streams.cli import run
 from streams.engine.handler import Record
 from tests.integration.shop import Shop, wait_until, workers
@@ -96,6 +96,26 @@ class TestList:
         assert place in out
         assert "because of not_json" in out
         assert "\x1b" not in out
+
+    def test_rows_of_catalogue_and_rules_that_workers_refuse_are_listed_until_they_are_replaced(
+        self, shop, dlq, settings
+    ):
+        told = {
+            topics.CATALOGUE: [(b"good", b'{"item_id": "good"}'), (b"a", b'{"item_id": "b"}'), (b"c", b"{")],
+            topics.RULES: [(b"r", b'{"rule_id": "r", "action": "pin"}')],
+        }
+        for topic, rows in told.items():
+            compacted.write(settings, topic.full_name(settings), rows)
+        found = json.loads(dlq("list", "--json")[1])["refused_rows"]
+        assert [one["key"] for one in found] == ["a", "c", "r"]
+        assert found[0]["topic"] == topics.CATALOGUE.full_name(settings)
+        assert found[0]["reason"] == "'b' stands under the key b'a'"
+        out = dlq("list")[1]
+        assert "3 rows of catalogue and rules are refused" in out
+        assert "'b' stands under the key b'a'" in out
+        assert json.loads(dlq("list", "--since", "1h", "--json")[1])["refused_rows"] == []
+        compacted.write(settings, topics.CATALOGUE.full_name(settings), [(b"a", b'{"item_id": "a"}')])
+        assert [one["key"] for one in json.loads(dlq("list", "--json")[1])["refused_rows"]] == ["c", "r"]
 
     def test_none_are_none(self, shop, dlq):
         assert dlq("list")[:2] == (0, "0 dead letters\n")

@@ -1,8 +1,11 @@
 """The engine on real brokers, one situation of its contract at a time."""
 
 import asyncio
+import socket
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
@@ -292,6 +295,38 @@ class TestLiveClock:
         await bench.stop(runtime)
         times = [int(value) for value in bench.values("dlq")]
         assert times == sorted(times)
+
+
+class TestStarting:
+    async def test_a_broker_that_is_away_at_the_start_is_waited_for(self, bench, caplog):
+        bench.send(20)
+        # Bound and not listening yet: whoever connects is refused, and nobody else can take the port.
+        with socket.socket() as door:
+            door.bind(("127.0.0.1", 0))
+            broker, bench.bootstrap = bench.bootstrap, f"127.0.0.1:{door.getsockname()[1]}"
+            starting = asyncio.create_task(bench.start())
+            await until(lambda: "the broker is away" in caplog.text or starting.done(), "an attempt")
+            assert not starting.done()
+            gate = await asyncio.start_server(partial(forward, broker), sock=door)
+            runtime = await starting
+            await until(lambda: len(bench.outputs()) == 20, "everything counted")
+            await bench.stop(runtime)
+            gate.close()
+
+
+async def forward(broker, reader, writer):
+    """Pass a connection on to the broker, until either side ends it."""
+    host, port = broker.split(":")
+    theirs, ours = await asyncio.open_connection(host, int(port))
+
+    async def pump(source, sink):
+        with suppress(ConnectionError):
+            while data := await source.read(65_536):
+                sink.write(data)
+                await sink.drain()
+        sink.close()
+
+    await asyncio.gather(pump(reader, ours), pump(theirs, writer))
 
 
 class TestLeaving:

@@ -206,7 +206,9 @@ def test_a_running_worker_scores_with_what_it_is_told_to(settings, publish, mode
 async def test_the_ranker_is_listed_and_rolled_back_like_the_churn_model(settings, model, broadcast):
     store = RankTrainerStore(RankTrainerSettings(min_sets=1, publish_every=1))
     examples = RankExamples(
-        np.array([0, 2, 4]), np.array([0, 1]), np.array([1, 2]), np.ones((4, len(RANK_FEATURES)), np.float32)
+        *(np.array([0, 2, 4]), np.array([0, 1]), np.array([1, 2])),
+        np.ones((4, len(RANK_FEATURES)), np.float32),
+        np.zeros(2, np.int64),
     )
     producer = Producer(clients.confluent(settings.broker))
     for published in store.apply(examples):

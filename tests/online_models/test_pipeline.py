@@ -149,8 +149,10 @@ class TestContexts:
                 followed = made.follow(batch)
                 if followed.contexts is not None:
                     known = followed.contexts.histories
+                    own = known.own.widened(SMALL.own_items)
                     columns = (followed.contexts.item, known.items, known.in_session, known.session_length)
-                    found += zip(*(column.tolist() for column in (*columns, *known.own)), strict=True)
+                    columns += (known.in_event,)
+                    found += zip(*(column.tolist() for column in (*columns, *own)), strict=True)
             told.append(found)
         assert told[0] == told[1] == told[2]
 
@@ -174,6 +176,7 @@ class TestContexts:
         )
         assert [followed.context_at(*touch) for touch in ((0, 0), (0, 1), (1, 0))] == [0, 1, 2]
         assert followed.contexts.histories.items[1, 0] == hash_id("x1")
+        assert followed.contexts.histories.in_event.tolist() == [0, 1, 0]
         assert list(followed.contexts_of(1, 2)) == [2]
 
 

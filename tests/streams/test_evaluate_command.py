@@ -143,7 +143,7 @@ class TestChurn:
     def test_matured_labels_are_judged_beside_the_baselines(self, purchases, capsys):
         found, _ = answer(capsys, "churn", "--events", purchases, "--horizon", "14d", "--budget", "5")
         rivals = ["base rate", "recency", "BG/NBD P(0 in H)"]
-        models = ["keepstream", "landmark", "newton", "rolled", "blend"]
+        models = ["keepstream", "landmark", "newton", "rolled", "bgnbd", "blend"]
         assert list(found["quality"]) == [*models, *rivals]
         assert list(found["intervals"]) == rivals
         assert found["alert_lead"].keys() == {"alerts", "precision", "median_days", "tenth_days"}

@@ -56,6 +56,7 @@ class ReferenceStore:
         self.examples: list[tuple[int, ...]] = []
         self.checks: list[tuple[str, int]] = []
         self.forgotten: list[tuple[str, str]] = []
+        self.cut_off = 0
         self.place = 0
 
     def apply(self, event):
@@ -182,7 +183,7 @@ class ReferenceStore:
 
     def remove(self, subjects, reason):
         for subject in sorted(subjects, key=hash_id):
-            del self.users[subject]
+            self.cut_off += len(self.users.pop(subject).landmarks)
             self.forgotten.append((subject, reason))
 
     def phase(self, subject):

@@ -59,6 +59,7 @@ def outcome(done):
         "boards": [board for _, effects in done for board in effects.boards],
         "withheld": sum((Counter(effects.withheld) for _, effects in done), Counter()),
         "muted": sum((Counter(effects.muted) for _, effects in done), Counter()),
+        "cut_off": sum((Counter(effects.cut_off) for _, effects in done), Counter()),
         "forgotten": [(one.subject, one.reason, one.published) for _, e in done for one in e.forgotten],
         "scores": published(done),
         "touches": [
@@ -105,6 +106,7 @@ def saved(store):
     store._labels._table.touch(store._labels._table.live_rows())
     waiting = store._desk.waiting._table
     waiting.touch(waiting.live_rows())
+    store._shown._dirty |= set(store._shown._lists)
     store._clock_dirty = True
     return {key: value for key, value in store.dirty_rows() if value is not None}
 
@@ -169,6 +171,7 @@ class TestAgainstTheReference:
         checks = [(score.subject, score.at_ms) for _, effects in done for score in effects.scores]
         assert checks == plain.checks
         assert [(subject, reason) for subject, reason, _ in found["forgotten"]] == plain.forgotten
+        assert found["cut_off"]["labels"] == plain.cut_off
         examples = ExampleBatch.unpack(found["examples"])
         columns = (examples.matured_ms, examples.landmark_ms, examples.kind, examples.subject, examples.label)
         assert [tuple(int(v) for v in row) for row in zip(*columns, strict=True)] == plain.examples

@@ -65,6 +65,35 @@ def test_while_there_is_room_every_item_is_counted(log):
     assert as_dictionaries(own) == one_by_one(log, 6)
 
 
+def slot_by_slot(log, width):
+    """Return the same with places: what there is before each touch, and in the end."""
+    held = [[(0, 0, 0)] * width for _ in range(3)]
+    before = []
+    for user, item, day in log:
+        own = held[user]
+        before.append([entry[0] for entry in own])
+        known = [place for place, entry in enumerate(own) if entry[0] == item]
+        worths = [last + TOUCH_S * min(count, 13) for _, count, last in own]
+        place = known[0] if known else worths.index(min(worths))
+        _, count, last = own[place] if known else (0, 0, 0)
+        own[place] = (item, count + 1, max(last, day * 86_400))
+    return before, held
+
+
+@settings(max_examples=100, deadline=None)
+@given(touches, st.sampled_from([1, 7, 100]), st.sampled_from([1, 3, 5, 8]), st.sampled_from([1, 3, 100]))
+def test_every_place_is_as_if_touches_came_one_by_one(log, size, width, step):
+    before, held = slot_by_slot(log, width)
+    own, told = empty(3, width), {}
+    for start in range(0, len(log), size):
+        part = log[start : start + size]
+        found = feed(own, part, wanted=range(step - 1, len(part), step))
+        told |= {start + touch: items for touch, items in found.items()}
+    assert told == {touch: before[touch] for touch in told}
+    columns = zip(*(column.tolist() for column in own), strict=True)
+    assert [list(zip(*row, strict=True)) for row in columns] == held
+
+
 @settings(max_examples=60, deadline=None)
 @given(touches, st.sampled_from([1, 7, 100]), st.sampled_from([1, 3, 5]))
 def test_a_memory_that_grows_with_what_is_touched_is_one_with_all_its_places(log, size, width):

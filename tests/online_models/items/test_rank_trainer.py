@@ -29,7 +29,8 @@ def drawn(seed, sets=120):
     value = features[:, 0] * features[:, 15]
     target = np.array([value[a:b].argmax() for a, b in pairwise(start)])
     target[rng.random(sets) < 0.1] = -1
-    return RankExamples(start, target, np.arange(sets) * 1000, features)
+    shown_at = rng.integers(0, 30, sets)
+    return RankExamples(start, target, np.arange(sets) * 1000, features, shown_at)
 
 
 def trained(examples, size):
@@ -52,7 +53,7 @@ class TestNetwork:
 
     def test_learns_what_no_linear_score_can(self):
         network, places = RankNetwork(), []
-        for features, target in drawn(3, 4_000).sets():
+        for features, target, _ in drawn(3, 4_000).sets():
             if target >= 0:
                 scores = network.learn_one(features, target)
                 places.append(int((scores > scores[target]).sum()))
@@ -61,7 +62,7 @@ class TestNetwork:
         assert np.mean(linear[:, 0] < 3) < 0.3
 
     def test_a_step_follows_the_gradient_of_the_cross_entropy(self):
-        features, target = next(drawn(4).sets())
+        features, target, _ = next(drawn(4).sets())
         network = RankNetwork(hidden=3)
         network.layers.outer[:] = [0.5, -0.3, 0.2]
 
@@ -83,10 +84,18 @@ class TestNetwork:
             step = -0.1 * slope / np.sqrt(0.01 + slope**2)
             assert network.layers[number][place] - part[place] == pytest.approx(step, rel=1e-3, abs=1e-7)
 
+    def test_a_touch_that_counts_half_makes_half_the_gradient(self):
+        features, target, _ = next(drawn(4).sets())
+        whole, half = RankNetwork(), RankNetwork()
+        for network, weight in ((whole, 1.0), (half, 0.5)):
+            network.learn_one(features, target, weight)
+        ahead = [np.sqrt(network._squares.direct - 0.01) for network in (whole, half)]
+        np.testing.assert_allclose(ahead[1], 0.5 * ahead[0], rtol=1e-9)
+
     def test_frozen_it_scores_alike_and_stays_as_it_is(self):
         network = RankNetwork()
         examples = drawn(5)
-        for features, target in examples.sets():
+        for features, target, _ in examples.sets():
             network.learn_one(features, max(target, 0))
         frozen = network.frozen()
         expected = network.score_many(examples.features)
@@ -169,6 +178,24 @@ class TestStore:
         assert store.card()["hit_rate"] == store.card()["recall"] == 0.0
         assert store.card()["skipped"] == 2.0
 
+    def test_a_touch_that_a_list_may_have_brought_about_counts_less(self):
+        examples = drawn(8, sets=1)
+        moved = {}
+        for place in (0, 1, 20):
+            store = RankTrainerStore(SMALL)
+            store.learn_one(examples.features, 3, place)
+            assert store.card()["from_lists"] == float(place > 0)
+            moved[place] = store.network._squares.direct.max() - 0.01
+        assert moved[1] < moved[20] < moved[0]
+        assert moved[1] == pytest.approx(0.25 * moved[0])
+        alike = RankTrainerStore(dataclasses.replace(SMALL, shown_lift=0.0))
+        alike.learn_one(examples.features, 3, 1)
+        assert alike.network._squares.direct.max() - 0.01 == moved[0]
+
+    def test_a_negative_lift_is_refused(self):
+        with pytest.raises(InvalidParameterError, match="shown_lift must be at least 0, got -1"):
+            RankTrainerSettings(shown_lift=-1.0)
+
     def test_rows_of_another_kind_and_broken_ones_are_refused(self):
         store = RankTrainerStore(SMALL)
         for rows in ([(b"else", b"x")], [(STATE_ROW, snapshots.pack("ranker", 1, {"version": 1}))]):
@@ -185,7 +212,7 @@ class TestExamples:
     def test_survive_the_journey(self):
         examples = drawn(9)
         again = RankExamples.unpack(examples.pack())
-        for name in ("start", "target", "time_ms", "features"):
+        for name in ("start", "target", "time_ms", "features", "shown_at"):
             np.testing.assert_array_equal(getattr(again, name), getattr(examples, name))
 
     def test_stretches_make_up_the_whole(self):

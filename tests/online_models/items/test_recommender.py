@@ -34,6 +34,7 @@ def together(histories):
         np.concatenate([one.bought for one in histories]),
         np.concatenate([one.bought_ms for one in histories]),
         OwnItems.none(len(histories)),
+        np.zeros(len(histories), np.int64),
     )
 
 
@@ -83,6 +84,16 @@ class TestFeatures:
     def test_older_touches_are_summed_up_each_by_its_distance(self):
         features = features_of(session("y", "z", "b", "a"), self.SHOP, "x")
         assert features["forward_older"] == percent(4.0 / 2.0 / 1 + 2.0 / 5.0 / 2)
+
+    def test_a_basket_has_no_order_and_counts_as_a_cosine(self):
+        forth, back = (features_of(session(*pair), self.SHOP, "x") for pair in (("a", "b"), ("b", "a")))
+        assert forth["basket"] == percent((3.0 / 4.0**0.5 + 4.0 / 1.0**0.5) / 16.0**0.5) == back["basket"]
+
+    def test_what_an_event_holds_already_does_not_come_next(self):
+        going_on = dataclasses.replace(session("a", "x", "b"), in_event=np.array([2]))
+        found = Recommender().candidates(going_on, self.SHOP, NOW)
+        assert found.row.tolist() == self.SHOP.rows_of(np.array([item_hash("b")])).tolist()
+        assert found.start.tolist() == [0, 1]
 
     def test_two_steps_lead_over_a_partner_to_its_partners(self):
         shop = table_of(

@@ -263,7 +263,10 @@ def test_lists_do_not_depend_on_how_many_users_are_asked_for_at_once():
     hashes = np.array([[hash_id(name), hash_id("i3"), 0] for name in names], np.uint64)
     everyone = Histories(
         hashes,
-        *(getattr(everyone, name) for name in ("in_session", "session_length", "bought", "bought_ms", "own")),
+        *(
+            getattr(everyone, name)
+            for name in ("in_session", "session_length", "bought", "bought_ms", "own", "in_event")
+        ),
     )
     whole = None
     for size in (1, 7, 40):

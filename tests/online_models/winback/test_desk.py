@@ -137,6 +137,18 @@ class TestOutcomes:
         assert (b"\0decisions:u:ann", None) in store.dirty_rows()
         assert store.tick(decision.at_ms + 9 * DAY_MS).outcomes == []
 
+    def test_of_an_evicted_user_the_outcome_stays_unknown_and_is_counted(self):
+        store = UserStore(replace(OPEN, max_users=1))
+        store.apply(batch_of([Event("u:ann")]))
+        [decision] = store.tick(DECIDED + 12 * HOUR_MS, scorer_of()).decisions
+        labels = len(store.lookup("u:ann").pending_labels)
+        later = decision.at_ms + 3 * HOUR_MS
+        store.apply(batch_of([Event(name, time=later) for name in ("u:bob", "u:eve")], 9))
+        effects = store.tick(later + 2 * HOUR_MS)
+        assert {one.subject for one in effects.forgotten} >= {"u:ann"}
+        assert effects.cut_off == {"labels": labels, "decisions": 1}
+        assert store.tick(decision.at_ms + 9 * DAY_MS).outcomes == []
+
     def test_without_actions_the_rule_s_hint_stays_and_nothing_is_decided(self):
         store = UserStore(replace(OPEN, winback=WinbackSettings()))
         store.apply(batch_of([Event("u:ann")]))
