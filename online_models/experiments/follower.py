@@ -14,10 +14,11 @@ from typing import Any, Final
 import numpy as np
 
 from online_models import snapshots
-from online_models.errors import CorruptStateError, blame
+from online_models.errors import CorruptStateError
 from online_models.events import KIND, TOUCH_KINDS, EventBatch, Int64s, UInt64s
 from online_models.experiments.outcomes import UserOutcome
 from online_models.experiments.settings import ExperimentSettings, Variant
+from online_models.subject_rows import changed_rows, load_rows
 
 ROW_PREFIX: Final = b"\0experiments:"
 
@@ -181,7 +182,7 @@ class ExperimentFollower:
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows changed since the last call."""
-        rows = [(ROW_PREFIX + subject.encode(), self._row(subject)) for subject in sorted(self._dirty)]
+        rows = changed_rows(ROW_PREFIX, self._dirty, self._row)
         self._dirty = set()
         return rows
 
@@ -193,13 +194,7 @@ class ExperimentFollower:
         CorruptStateError
             When a row cannot be loaded; the message names its key.
         """
-        for key, value in rows:
-            subject = key.removeprefix(ROW_PREFIX).decode()
-            if value is None:
-                self._users.pop(subject, None)
-                continue
-            with blame(key), snapshots.reading(_KIND):
-                self._users[subject] = _read(value)
+        load_rows(ROW_PREFIX, rows, self._users, kind=_KIND, read=_read)
 
     def restored(self) -> None:
         """Finish loading: what belongs to experiments that are no more is forgotten."""

@@ -12,8 +12,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from online_models import snapshots
-from online_models.errors import CorruptStateError, InvalidParameterError, blame
+from online_models.errors import CorruptStateError, InvalidParameterError
 from online_models.events import KIND, TOUCH_KINDS, EventBatch, Int64s, UInt64s
+from online_models.subject_rows import changed_rows, load_rows
 
 ROW_PREFIX: Final = b"\0shown:"
 
@@ -106,7 +107,7 @@ class ShownLists:
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows changed since the last call."""
-        rows = [(ROW_PREFIX + subject.encode(), self._row(subject)) for subject in sorted(self._dirty)]
+        rows = changed_rows(ROW_PREFIX, self._dirty, self._row)
         self._dirty = set()
         return rows
 
@@ -118,13 +119,7 @@ class ShownLists:
         CorruptStateError
             When a row cannot be loaded; the message names its key.
         """
-        for key, value in rows:
-            subject = key.removeprefix(ROW_PREFIX).decode()
-            if value is None:
-                self._lists.pop(subject, None)
-                continue
-            with blame(key), snapshots.reading(_KIND):
-                self._lists[subject] = _read(value)
+        load_rows(ROW_PREFIX, rows, self._lists, kind=_KIND, read=_read)
         self._in_order = False
 
     def _show(self, subject: str, items: UInt64s, time_ms: int) -> None:
