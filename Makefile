@@ -16,6 +16,7 @@ setup: $(VENV)/.ready  ## create the virtual environment
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m online_models.kernels
 	touch $@
 
 demo: setup  ## run the simulated shop on the embedded broker; ARGS="--seconds 30 --plain" for a short one
