@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import streams.cli  # noqa: F401  # isort: skip  # sets up the process as it does for every command
+
 from benchmarks.peers.meter import cpu_seconds
 from online_models.churn.profile import UserStore
 from streams.agents import documents

@@ -53,6 +53,11 @@ COMPLETE: Final = "_KEEPSTREAM_COMPLETE"
 
 _INTERRUPTED: Final = 130
 
+# A pool of threads for linear algebra gains nothing on matrices as small as ours, and while its threads wait
+# for work they keep a core busy that the worker or the broker beside it needs. Read when numpy is imported.
+for _library in ("OPENBLAS", "VECLIB", "MKL"):
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+
 
 class LazyGroup(typer.core.TyperGroup):
     """Lists commands by their one line of help and imports a command's module when it is called."""

@@ -1,10 +1,12 @@
 """The frame of the command line: what every command gets for free."""
 
+import os
 import pkgutil
 import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -118,3 +120,17 @@ class TestExitCodes:
 
         assert run(["--version"]) == 0
         assert capsys.readouterr().out == f"keepstream {version('keepstream')}\n"
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads where Linux lists them")
+def test_linear_algebra_of_a_command_starts_no_threads_that_would_keep_cores_busy():
+    script = (
+        "import os, streams.cli, numpy; from pathlib import Path; "
+        "big = numpy.ones((600, 600)); big @ big; print(len(list(Path('/proc/self/task').iterdir())))"
+    )
+    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    clean = {name: value for name, value in os.environ.items() if name not in names}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=clean, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "1"
