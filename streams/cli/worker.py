@@ -14,6 +14,8 @@ from streams.settings import Settings, load
 if TYPE_CHECKING:
     from streams.app import Worker
 
+_NEW_OBJECTS = 20_000
+
 
 def command(
     *,
@@ -102,6 +104,7 @@ def _run(settings: Settings) -> int:
         from streams.app import build
 
         worker = build(settings)
+        _look_seldom_for_cycles()
         _greet(worker)
         return await worker.run()
 
@@ -109,6 +112,18 @@ def _run(settings: Settings) -> int:
         return asyncio.run(run())
     except KeyboardInterrupt:  # before the worker's own handler was in place
         return 0
+
+
+def _look_seldom_for_cycles() -> None:
+    """Let the garbage collector leave alone what stays, and look once in some batches, not often in each.
+
+    A batch is thousands of records that no cycle keeps alive; looking through them took a tenth of the time.
+    """
+    import gc
+
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
 
 
 def _greet(worker: "Worker") -> None:

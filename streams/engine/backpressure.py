@@ -16,10 +16,10 @@ _LEAST: Final = 1 / 64
 class Backpressure:
     """Bounds the memory of pending work and the size of a transaction.
 
-    A checkpoint is due after the interval, or as long after the last one as that took, so that commits take
-    at most half of the time; or as soon as half of a bound is reached. At the bound applying waits. Commits
-    slower than `slow_s` halve the bounds in force, fast ones let them grow again: a slow broker is given
-    transactions that it can finish in time.
+    A checkpoint begins an interval after the last one began, but no sooner after its end than it took, so
+    that commits take at most half of the time; or as soon as half of a bound is reached. At the bound
+    applying waits. Commits slower than `slow_s` halve the bounds in force, fast ones let them grow again: a
+    slow broker is given transactions that it can finish in time.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Backpressure:
     max_bytes
         Bytes of outputs above which applying waits.
     interval_s
-        Shortest time between two checkpoints, seconds.
+        Shortest time from the beginning of a checkpoint to that of the next, seconds.
     slow_s
         Time of a commit above which transactions are made smaller, seconds.
 
@@ -36,7 +36,7 @@ class Backpressure:
     --------
     >>> pace = Backpressure(1000, 10**6, interval_s=0.1, slow_s=2.0)
     >>> pace.committed(0.02), pace.pause_s, pace.share
-    (None, 0.1, 1.0)
+    (None, 0.08, 1.0)
     >>> pace.committed(5.0), pace.pause_s, pace.share
     (None, 5.0, 0.5)
     """
@@ -52,7 +52,7 @@ class Backpressure:
         self.share = 1.0
         """Share of the bounds in force now."""
         self.pause_s = interval_s
-        """Time until the next checkpoint unless much waits, seconds."""
+        """Time from the end of a checkpoint to the next one unless much waits, seconds."""
 
     @property
     def has_room(self) -> bool:
@@ -87,7 +87,7 @@ class Backpressure:
 
     def committed(self, seconds: float) -> None:
         """Take note of how long a commit took, whatever came of it."""
-        self.pause_s = max(self._interval_s, seconds)
+        self.pause_s = max(self._interval_s - seconds, seconds)
         if seconds > self._slow_s:
             self.share = max(_LEAST, self.share * _SLOWER)
         elif seconds < self._slow_s / 2:

@@ -15,7 +15,7 @@ class EngineSettings:
     transactional_id_file
         Where the worker keeps the last of its transactional ids, on a broker where they have to change.
     checkpoint_interval_s
-        Shortest time between two transactions; longer when a commit takes longer.
+        From the beginning of one transaction to the next; longer when a commit takes more than half of it.
     transaction_timeout_s, commit_deadline_s, restore_deadline_s, revoke_deadline_s, stop_deadline_s
         When the broker, a commit, a restore, a checkpoint at revocation and a stop are given up.
     call_deadline_s
