@@ -77,7 +77,7 @@ class OneProcess:
         """Take records of events and return everything that was produced, by whichever agent."""
         found = list(self.users.apply(records))
         for topic, handler in self.readers.items():
-            if mail := list(_records(topic, found)):
+            if mail := list(_records(topic, found, records[-1].timestamp)):
                 found += handler.apply(mail)
         for topic, take in (
             (self.neighbours, self.broadcast.take_neighbours),
@@ -92,9 +92,9 @@ class OneProcess:
         return sum(len(handler.dirty_rows()) for handler in (self.users, *self.readers.values()))
 
 
-def _records(topic: str, outputs: Sequence[Output]) -> Iterator[Record]:
+def _records(topic: str, outputs: Sequence[Output], sent_ms: int) -> Iterator[Record]:
     for number, output in enumerate(one for one in outputs if one.topic == topic):
-        yield Record(number, 0, output.key, output.value)
+        yield Record(number, sent_ms, output.key, output.value)
 
 
 def _name(settings: Settings, topic: topics.Topic) -> str:

@@ -92,7 +92,7 @@ class CooccurrenceStore:
         self._names = Names()
         self._journal = Journal()
         self._throttle = Throttle(settings)
-        self._now_ms = 0
+        self._now_ms = self._sent_ms = 0
         self._clock_dirty = False
         self._withdrawn: list[str] = []
         self.evicted = {"idle": 0, "full": 0}
@@ -119,36 +119,46 @@ class CooccurrenceStore:
         """Bytes of the columns, names left aside."""
         return self._table.nbytes
 
-    def apply(self, batch: PairBatch) -> None:
+    def apply(self, batch: PairBatch, sent_ms: int = 0) -> None:
         """Count the touches and pairs of a record, in order."""
-        self.apply_all([batch])
+        self.apply_all([batch], [sent_ms])
 
-    def apply_all(self, batches: Sequence[PairBatch]) -> None:
-        """Count consecutive records; the same as one after the other."""
+    def apply_all(self, batches: Sequence[PairBatch], sent_ms: Sequence[int]) -> None:
+        """Count consecutive records; the same as one after the other.
+
+        Parameters
+        ----------
+        batches
+            What the records hold.
+        sent_ms
+            Broker time of each record, epoch milliseconds; 0 where there is no broker.
+        """
         waiting: list[PairBatch] = []
+        sent: list[int] = []
         now_ms, rows_at_most = self._now_ms, len(self)
-        for batch in batches:
+        for batch, written_ms in zip(batches, sent_ms, strict=True):
             if not len(batch):
                 continue
             reached_ms = latest_ms(batch)
             crosses = sweeps_before(reached_ms) > sweeps_before(now_ms)
             if crosses or rows_at_most > self.settings.max_items:
-                self._count(waiting)
+                self._count(waiting, sent)
                 if crosses:
                     self._evict_idle(sweeps_before(reached_ms) * SWEEP_MS)
                 self._evict_faded()
-                waiting, rows_at_most = [], len(self)
+                waiting, sent, rows_at_most = [], [], len(self)
             waiting.append(batch)
+            sent.append(written_ms)
             now_ms = max(now_ms, reached_ms)
             rows_at_most += new_rows_at_most(batch)
-        self._count(waiting)
+        self._count(waiting, sent)
 
     def withdrawn(self) -> list[str]:
         """Return the ids of items evicted since the last call: their broadcast rows are to be deleted."""
         gone, self._withdrawn = self._withdrawn, []
         return gone
 
-    def _count(self, batches: Sequence[PairBatch]) -> None:
+    def _count(self, batches: Sequence[PairBatch], sent_ms: Sequence[int]) -> None:
         if not batches:
             return
         batch = PairBatch.concat(batches)
@@ -158,7 +168,8 @@ class CooccurrenceStore:
         row_of = self._rows_of_batch(batch, hashes)
         touched, owner = row_of[batch.touch_item], row_of[batch.owner]
         changed, times = np.concatenate((touched, owner)), np.concatenate((batch.touch_time, batch.time))
-        self._reach(int(times.max()))
+        self._reach(int(times.max()), sent_ms[-1])
+        self._note_sent(batches, sent_ms, touched, owner)
         self._counter.advance(self._table.rows, changed, times)
         self._counter.count_touches(self._table.rows, batch, touched)
         if owner.size:
@@ -169,10 +180,21 @@ class CooccurrenceStore:
         if self._names.overgrown:
             self._sweep_names()
 
-    def _reach(self, time_ms: int) -> None:
-        if time_ms > self._now_ms:
-            self._now_ms = time_ms
+    def _reach(self, time_ms: int, sent_ms: int) -> None:
+        if time_ms > self._now_ms or sent_ms != self._sent_ms:
+            self._now_ms, self._sent_ms = max(self._now_ms, time_ms), sent_ms
             self._clock_dirty = True
+
+    def _note_sent(
+        self, batches: Sequence[PairBatch], sent_ms: Sequence[int], touched: Int64s, owner: Int64s
+    ) -> None:
+        """Note the broker time of the record that changed a row last."""
+        touch = pair = 0
+        for batch, sent in zip(batches, sent_ms, strict=True):
+            touches, pairs = touch + batch.touch_item.size, pair + batch.owner.size
+            self._table.rows["sent_ms"][touched[touch:touches]] = sent
+            self._table.rows["sent_ms"][owner[pair:pairs]] = sent
+            touch, pair = touches, pairs
 
     def _evict_idle(self, now_ms: int) -> None:
         rows, live = self._table.rows, self._table.live_rows()
@@ -198,12 +220,19 @@ class CooccurrenceStore:
         # Rows will be used again: whatever was derived from them is outdated.
         self.changes += self.size
 
-    def publish(self) -> list[NeighbourRow]:
+    def publish(self, wall_ms: int | None = None) -> list[NeighbourRow]:
         """Return the rows due for broadcast and count them as published.
 
         An item whose id is not known yet cannot be spoken of outside and waits for its next change.
+
+        Parameters
+        ----------
+        wall_ms
+            Present time, epoch milliseconds, where the wall clock moves time on; else the records do.
         """
-        due = self._throttle.due(self._table.rows["touches"], self._now_ms)
+        now_ms = self._now_ms if wall_ms is None else max(self._now_ms, wall_ms)
+        sent_ms = self._sent_ms if wall_ms is None else wall_ms
+        due = self._throttle.due(self._table.rows["touches"], now_ms, sent_ms)
         if not due.size:
             return []
         return [row for row in self._describe(due, self.settings.published_partners) if row.item_id]
@@ -234,7 +263,8 @@ class CooccurrenceStore:
         changed = [*self._names.dirty_rows(), *self._table.dirty_rows()]
         if self._clock_dirty:
             self._clock_dirty = False
-            changed.append((CLOCK_ROW, snapshots.pack("items-clock", 1, {"now": self._now_ms})))
+            clock = {"now": self._now_ms, "sent": self._sent_ms}
+            changed.append((CLOCK_ROW, snapshots.pack("items-clock", 1, clock)))
         return self._journal.seal(changed)
 
     def restore(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
@@ -253,7 +283,9 @@ class CooccurrenceStore:
             elif row[0] == CLOCK_ROW:
                 if row[1] is not None:
                     with blame(CLOCK_ROW), snapshots.reading("items-clock"):
-                        self._now_ms = int(snapshots.unpack("items-clock", 1, row[1])["now"])
+                        clock = snapshots.unpack("items-clock", 1, row[1])
+                        # Earlier releases had no broker time.
+                        self._now_ms, self._sent_ms = int(clock["now"]), int(clock.get("sent", 0))
             elif row[0][:1] != b"\0" or row[0].startswith(SCHEMA_ROWS):
                 items.append(row)
             else:
@@ -268,7 +300,7 @@ class CooccurrenceStore:
         self._row_of = dict(zip(rows["hash"][live].tolist(), live.tolist(), strict=True))
         self._now_ms = int(rows["last_ms"][live].max(initial=self._now_ms))
         self.changes = live.size
-        self._throttle.restored(rows["touches"], rows["last_ms"], self._now_ms)
+        self._throttle.restored(rows, self._now_ms, self._sent_ms)
 
     def _rows_of_batch(self, batch: PairBatch, hashes: Sequence[int]) -> Int64s:
         """Return (u,) rows of the batch's items, creating those that are touched or own pairs here."""

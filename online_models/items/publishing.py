@@ -16,16 +16,23 @@ from online_models.items.source import lag1_shares
 class Throttle:
     """Picks changed rows whose own touches have grown enough, or that waited long enough.
 
-    Its memory is rebuilt, not saved: after a restore every item that changed within the last interval is
-    published once more, so that no reader misses what a lost process had still held back.
+    Both are measured in event time and in touches, of which a log that is replayed, or one with weeks between
+    its first event and its last, has much in little time. So between two publications of a row at least a
+    pause passes of broker time too: of the time at which the log was written. A row that waits is looked at
+    with every record.
+
+    Its memory is rebuilt, not saved: after a restore every item that changed within the last interval, of
+    either time, is published once more, so that no reader misses what a lost process had still held back.
     """
 
     def __init__(self, settings: CooccurrenceSettings) -> None:
         self._growth = 1.0 + settings.publish_growth
         self._every_change = settings.publish_growth == 0.0
         self._interval_ms = settings.publish_interval_ms
+        self._pause_ms = settings.publish_pause_ms
         self._touches = np.zeros(0, np.int64)
         self._time = np.zeros(0, np.int64)
+        self._sent = np.zeros(0, np.int64)
         self._pending = np.zeros(0, np.bool_)
 
     def changed(self, rows: Int64s, capacity: int) -> None:
@@ -33,7 +40,7 @@ class Throttle:
         self._grow(capacity)
         self._pending[rows] = True
 
-    def due(self, touches: Int64s, now_ms: int) -> Int64s:
+    def due(self, touches: Int64s, now_ms: int, sent_ms: int) -> Int64s:
         """Return the rows to publish now, ascending, and count them as published.
 
         Parameters
@@ -42,15 +49,22 @@ class Throttle:
             (n,) touches of all rows.
         now_ms
             Event time, epoch milliseconds.
+        sent_ms
+            Broker time, epoch milliseconds, 0 where there is no broker. Clocks of producers differ, so it
+            may go back: what is further away than the pause, on either side, is no longer held up.
         """
         rows = np.flatnonzero(self._pending)
-        if not self._every_change:
-            before = self._touches[rows]
-            grown = (touches[rows] > before) & (touches[rows] >= before * self._growth)
-            rows = rows[grown | (now_ms - self._time[rows] >= self._interval_ms)]
+        if rows.size and not self._every_change:
+            before, now = self._touches[rows], touches[rows]
+            grown = (now > before) & (now >= before * self._growth)
+            wanted = grown | (now_ms - self._time[rows] >= self._interval_ms)
+            if sent_ms:
+                wanted &= (before == 0) | (np.abs(sent_ms - self._sent[rows]) >= self._pause_ms)
+            rows = rows[wanted]
         self._pending[rows] = False
         self._touches[rows] = touches[rows]
         self._time[rows] = now_ms
+        self._sent[rows] = sent_ms
         return rows
 
     def forget(self, rows: Int64s) -> None:
@@ -58,20 +72,26 @@ class Throttle:
         self._pending[rows] = False
         self._touches[rows] = 0
         self._time[rows] = 0
+        self._sent[rows] = 0
 
-    def restored(self, touches: Int64s, latest_ms: Int64s, now_ms: int) -> None:
+    def restored(self, rows: npt.NDArray[Any], now_ms: int, sent_ms: int) -> None:
         """Start from restored rows (n,), republishing what changed within the last interval."""
-        self._grow(touches.size)
-        self._touches[: touches.size] = touches
-        self._time[: touches.size] = latest_ms
-        self._pending[: touches.size] = (touches > 0) & (latest_ms > now_ms - self._interval_ms)
-        self._touches[: touches.size][self._pending[: touches.size]] = 0
+        self._grow(rows.size)
+        recent = rows["last_ms"] > now_ms - self._interval_ms
+        if sent_ms:
+            recent |= np.abs(sent_ms - rows["sent_ms"]) < max(self._interval_ms, self._pause_ms)
+        pending = (rows["touches"] > 0) & recent
+        self._touches[: rows.size] = np.where(pending, 0, rows["touches"])
+        self._time[: rows.size] = rows["last_ms"]
+        self._sent[: rows.size] = rows["sent_ms"]
+        self._pending[: rows.size] = pending
 
     def _grow(self, capacity: int) -> None:
         if capacity > self._pending.size:
             more = capacity - self._pending.size
             self._touches = np.concatenate((self._touches, np.zeros(more, np.int64)))
             self._time = np.concatenate((self._time, np.zeros(more, np.int64)))
+            self._sent = np.concatenate((self._sent, np.zeros(more, np.int64)))
             self._pending = np.concatenate((self._pending, np.zeros(more, np.bool_)))
 
 

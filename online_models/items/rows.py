@@ -41,6 +41,7 @@ def item_layout(settings: CooccurrenceSettings) -> Layout:
         ("category", "<u8"),
         ("touches", "<i8"),
         ("last_ms", "<i8"),
+        ("sent_ms", "<i8"),
         ("price", "<f8"),
         ("popularity", "<f8"),
         ("lately", "<f8"),

@@ -27,6 +27,8 @@ class CooccurrenceSettings:
         publishes every change.
     publish_interval_ms
         A changed item is published at the latest after this much event time, milliseconds.
+    publish_pause_ms
+        An item is not published again before this much broker time, milliseconds, unless every change is.
     max_items
         Beyond so many items of one partition those that have faded most are forgotten.
     state_ttl_ms
@@ -44,6 +46,7 @@ class CooccurrenceSettings:
     published_partners: int = 50
     publish_growth: float = 0.05
     publish_interval_ms: int = 60_000
+    publish_pause_ms: int = 1_000
     max_items: int = 250_000
     state_ttl_ms: int = 400 * _DAY_MS
 
@@ -56,6 +59,8 @@ class CooccurrenceSettings:
             )
         if not 0.0 <= self.publish_growth < 100.0:
             raise InvalidParameterError(f"publish_growth must be 0 to 100, got {self.publish_growth}")
+        if self.publish_pause_ms < 0:
+            raise InvalidParameterError(f"publish_pause_ms must not be negative, got {self.publish_pause_ms}")
         for name in (
             "half_life_ms",
             "lately_half_life_ms",

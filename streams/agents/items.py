@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from online_models.items.cooccurrence import CooccurrenceStore
+from online_models.items.neighbours import NeighbourRow
 from online_models.items.pairs import PairBatch
 from online_models.items.settings import CooccurrenceSettings
 from streams.agents.documents import item_profile, neighbours_documents
@@ -48,23 +49,25 @@ class ItemsHandler:
         Rows of evicted items are deleted first: an item that came back since has a new one among those due.
         """
         before = dict(self.store.evicted)
-        self.store.apply_all(unpack_all(records, PairBatch.unpack))
+        sent_ms = [record.timestamp for record in records]
+        self.store.apply_all(unpack_all(records, PairBatch.unpack), sent_ms)
         gone, due = self.store.withdrawn(), self.store.publish()
         for reason, count in self.store.evicted.items():
             self._report.evicted("items", reason, count - before[reason])
-        self._report.outputs(self._neighbours, len(due))
         self._report.state("items", self._partition, len(self.store), self.store.nbytes)
-        return [
-            *(Output(self._neighbours, self._partition, item_id.encode(), None) for item_id in gone),
-            *(
-                Output(self._neighbours, self._partition, key, value)
-                for key, value in encode_neighbours(neighbours_documents(due))
-            ),
-        ]
+        deleted = [Output(self._neighbours, self._partition, item_id.encode(), None) for item_id in gone]
+        return [*deleted, *self._published(due)]
 
-    def tick(self, now_ms: int) -> Sequence[Output]:  # noqa: ARG002  # pair weights decay without ticks
-        """Do nothing: weights decay forward, no moment changes them."""
-        return ()
+    def tick(self, now_ms: int) -> Sequence[Output]:
+        """Return the neighbour rows that have waited long enough; weights decay without ticks."""
+        return self._published(self.store.publish(now_ms))
+
+    def _published(self, due: Sequence[NeighbourRow]) -> list[Output]:
+        self._report.outputs(self._neighbours, len(due))
+        return [
+            Output(self._neighbours, self._partition, key, value)
+            for key, value in encode_neighbours(neighbours_documents(due))
+        ]
 
     def dirty_rows(self) -> Sequence[Row]:
         """Return the rows changed since the last checkpoint."""

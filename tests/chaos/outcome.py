@@ -75,6 +75,8 @@ class Outcome:
         Position rows and committed offsets, by source topic and partition.
     pairs
         Records of item pairs, by partition, in order.
+    sent_ms
+        When each of them was written, by partition, epoch milliseconds.
     examples, outcomes
         Records of training examples, in order, and of what came of win-back.
     rank_examples
@@ -95,6 +97,7 @@ class Outcome:
     positions: dict[tuple[str, int], int] = field(default_factory=dict)
     committed: dict[tuple[str, int], int] = field(default_factory=dict)
     pairs: dict[int, list[PairBatch]] = field(default_factory=lambda: defaultdict(list))
+    sent_ms: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     examples: list[ExampleBatch] = field(default_factory=list)
     outcomes: list[OutcomeBatch] = field(default_factory=list)
     rank_examples: list[RankExamples] = field(default_factory=list)
@@ -143,6 +146,7 @@ def _read_logs(run: ShopRun, found: Outcome) -> None:
         found.events[message.partition()].append((message.key(), message.value()))
     for message in records(run.bootstrap, run.topic(topics.ITEM_PAIRS)):
         found.pairs[message.partition()].append(PairBatch.unpack(message.value()))
+        found.sent_ms[message.partition()].append(message.timestamp()[1])
     for message in records(run.bootstrap, run.topic(topics.EXAMPLES)):
         lesson = lessons.unpack(message.value())
         if isinstance(lesson, OutcomeBatch):

@@ -1,6 +1,7 @@
 """What the stores come to when they are given a run's logs once more, in one process without a broker."""
 
 import math
+from itertools import chain, repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -23,8 +24,8 @@ def replayed_items(outcome: Outcome, settings: Settings) -> dict[int, dict[bytes
     found = {}
     for partition, batches in outcome.pairs.items():
         store = CooccurrenceStore(cooccurrence_settings(settings))
-        for batch in batches:
-            store.apply(batch)
+        for batch, sent_ms in zip(batches, chain(outcome.sent_ms[partition], repeat(0)), strict=False):
+            store.apply(batch, sent_ms)
         found[partition] = opened(store.dirty_rows())
     return found
 

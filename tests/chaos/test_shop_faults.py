@@ -55,6 +55,7 @@ class TestOneWorkerOnTheEmbeddedBroker:
             (lambda o: o.items[0].popitem(), "item rows as a replay"),
             (lambda o: o.pairs[2].append(o.pairs[2][0]), "item pairs passed on"),
             (lambda o: o.pairs[2].append(o.pairs[2][0]), "item rows as a replay"),
+            (lambda o: o.sent_ms[2].reverse(), "item rows as a replay"),
             (lambda o: o.examples.pop(), "training examples"),
             (lambda o: o.examples.reverse(), "weights of the models"),
             (lambda o: lists(o).append(lists(o)[0]), "recommendations.v1: every id once"),

@@ -194,6 +194,67 @@ class TestPublish:
         restored.restored()
         assert {row.item_id: row.touches for row in restored.publish()} == {"a": 2, "b": 1}
 
+    def test_between_two_publications_of_an_item_a_pause_of_broker_time_passes(self):
+        """However much happens to it, and however far event time goes on: as in a log that is replayed."""
+        store, day = CooccurrenceStore(FEW_SLOTS), 20_000 * DAY_MS
+        store.apply(log_of([(1, "a", day)]), sent_ms=50_000)
+        assert [row.touches for row in store.publish()] == [1]
+        store.apply(log_of([(2, "a", day + DAY_MS), (3, "a", day + DAY_MS + 1)]), sent_ms=50_999)
+        assert store.publish() == []
+        store.apply(log_of([(4, "b", day + DAY_MS + 2)]), sent_ms=51_000)
+        assert [(row.item_id, row.touches) for row in store.publish()] == [("a", 3), ("b", 1)], (
+            "an item that waits is published with another one's record"
+        )
+
+    def test_an_item_that_waits_is_published_by_the_wall_clock_where_it_moves_time_on(self):
+        store = CooccurrenceStore(FEW_SLOTS)
+        store.apply(log_of([(1, "a", 40_000)]), sent_ms=50_000)
+        store.publish()
+        store.apply(log_of([(2, "a", 40_001)]), sent_ms=50_500)
+        assert store.publish(50_999) == []
+        assert [row.touches for row in store.publish(51_000)] == [2]
+        assert store.publish(52_000) == []
+
+    def test_a_clock_that_went_astray_holds_nothing_up(self):
+        store = CooccurrenceStore(FEW_SLOTS)
+        store.apply(log_of([(1, "a", 1)]), sent_ms=10**12)
+        store.publish()
+        store.apply(log_of([(2, "a", 2)]), sent_ms=50_000)
+        assert [row.touches for row in store.publish()] == [2]
+
+    @settings(deadline=None, max_examples=40)
+    @given(st.integers(0, 10_000), st.sampled_from([0, 300, 900]), st.integers(1, 79))
+    def test_no_change_is_held_back_for_ever_by_a_process_that_is_lost(self, seed, step, stop):
+        """What readers have, once the pause is over, is what an undisturbed store has."""
+        records = cut(log_of(random_touches(seed, 80, items=6, span_ms=900 * DAY_MS)), 1)
+        store, shown, rows = CooccurrenceStore(FEW_SLOTS), {}, []
+        for place, record in enumerate(records):
+            store.apply(record, 50_000 + place * step)
+            shown.update({row.item_id: row for row in store.publish()})
+            rows += store.dirty_rows()
+            if place == stop:
+                store = CooccurrenceStore(FEW_SLOTS)
+                store.restore(rows)
+                store.restored()
+        shown.update({row.item_id: row for row in store.publish(10**15)})
+        for item, row in shown.items():
+            expected = store.lookup(item).row
+            assert (row.touches, row.time_ms) == (expected.touches, expected.time_ms)
+            assert row.partner_ids == expected.partner_ids[: len(row.partner_ids)]
+            np.testing.assert_array_equal(row.weights, expected.weights[: len(row.partner_ids)])
+
+    def test_the_broker_times_of_changes_do_not_depend_on_where_batches_were_cut(self):
+        records = cut(log_of(random_touches(5, 80)), 3)
+        sent = [50_000 + 400 * place - 900 * (place % 5 == 0) for place in range(len(records))]
+        whole = None
+        for size in (1, 7, len(records)):
+            store = CooccurrenceStore(FEW_SLOTS)
+            for at in range(0, len(records), size):
+                store.apply_all(records[at : at + size], sent[at : at + size])
+            rows = state(store)
+            whole = whole or rows
+            assert rows == whole
+
     def test_only_the_strongest_partners_are_published(self):
         log = log_of([(s, item, s) for s in range(5) for item in ("a", f"p{s}")])
         store = counted([log])
@@ -244,7 +305,7 @@ class TestEviction:
         for size in (1, 3, len(records)):
             store, withdrawn, rows = CooccurrenceStore(self.BOUNDED), [], {}
             for at in range(0, len(records), size):
-                store.apply_all(records[at : at + size])
+                store.apply_all(records[at : at + size], [0] * len(records[at : at + size]))
                 withdrawn += store.withdrawn()
                 rows.update(store.dirty_rows())
             rows = {key: value for key, value in rows.items() if value is not None}
@@ -256,12 +317,12 @@ class TestEviction:
     def test_a_restored_store_evicts_as_if_never_stopped(self, seed, stop):
         records = cut(log_of(random_touches(seed, 80, items=40, span_ms=20 * DAY_MS)), 4)
         undisturbed, first = CooccurrenceStore(self.BOUNDED), CooccurrenceStore(self.BOUNDED)
-        undisturbed.apply_all(records)
-        first.apply_all(records[:stop])
+        undisturbed.apply_all(records, [0] * len(records))
+        first.apply_all(records[:stop], [0] * stop)
         second = CooccurrenceStore(self.BOUNDED)
         second.restore(first.dirty_rows())
         second.restored()
-        second.apply_all(records[stop:])
+        second.apply_all(records[stop:], [0] * len(records[stop:]))
         assert (first.withdrawn() + second.withdrawn()) == undisturbed.withdrawn()
         assert sorted(second._row_of) == sorted(undisturbed._row_of)
 
