@@ -110,5 +110,6 @@ class LiveLists:
 
 
 def _rank(items: UInt64s, item: int) -> int:
-    found = np.flatnonzero(items == np.uint64(item))
-    return int(found[0]) if found.size else -1
+    # Lists are short: a list of numbers is searched before an array has been compared.
+    plain = items.tolist()
+    return plain.index(item) if item in plain else -1

@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 _EXAMPLES_PER_RECORD = 2_000
 _SETS_PER_RECORD = 100
+_MOST_UNTOLD = 100
+"""Judged lists after which their quality is told anew at the latest; a tenth more, else."""
 
 
 class UsersTopics(NamedTuple):
@@ -97,6 +99,7 @@ class UsersHandler:
         self._lister = ListMaker(recommender, settings.experiments, broadcast, list_length)
         self._full = False
         self._dropped_ids = 0
+        self._told_at = 1
 
     def restore(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Load changelog rows."""
@@ -375,7 +378,11 @@ class UsersHandler:
         self._live.touched(
             [events.subject[i] for i in rows.tolist()], events.item_hash[events.item_start[rows]].tolist()
         )
-        for baseline, metrics in self._live.get().items() if self._live.cases else ():
+        cases = self._live.cases
+        if cases < self._told_at:
+            return
+        self._told_at = cases + max(1, min(cases // 10, _MOST_UNTOLD))
+        for baseline, metrics in self._live.get().items():
             for metric, value in metrics.items():
                 if not math.isnan(value):
                     self._report.recommendation_quality(f"{baseline}_{metric}", value)
