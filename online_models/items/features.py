@@ -192,8 +192,8 @@ def _describe(  # noqa: PLR0917  # columns
 ) -> None:
     """Write the features of every candidate, user by user, into a row of zeros.
 
-    What a single precision number shows of log(1 + x) a logarithm in double precision has right, in a third of
-    the time of log1p.
+    What single precision shows of log(1 + x) a logarithm in double precision has right, in a third of log1p's
+    time.
     """
     for user in range(start.size - 1):
         length = 0.5 * np.log1p(session_length[user])

@@ -23,6 +23,7 @@ Floats16 = npt.NDArray[np.float16]
 VERSION: Final = 1
 _KIND: Final = "rank-examples"
 _CHUNK: Final = 64
+_EXPONENT: Final = np.uint16(0x7C00)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class RankExamples:
         sizes = np.diff(start)
         if start.size != target.size + 1 or (sizes < 0).any() or start[-1] != len(features):
             raise CorruptStateError(f"{_KIND} has sets that are no stretches of its candidates")
-        if (target >= sizes).any() or not np.isfinite(features).all():
+        if (target >= sizes).any() or not _finite(features):
             raise CorruptStateError(f"{_KIND} has targets or features that are none")
         if shown_at.shape != target.shape or (shown_at < 0).any():
             raise CorruptStateError(f"{_KIND} has places in lists that are none")
@@ -131,6 +132,12 @@ class RankExamples:
             np.concatenate([np.zeros((0, len(RANK_FEATURES)), np.float16), *(p.features for p in parts)]),
             np.concatenate([none, *(part.shown_at for part in parts)]),
         )
+
+
+def _finite(features: Floats16) -> bool:
+    """Return whether no feature is infinite or no number: all bits of its exponent are set then."""
+    bits = np.ascontiguousarray(features).view(np.uint16) & _EXPONENT
+    return not (bits == _EXPONENT).any()
 
 
 def label(found: Candidates, touches: TouchContexts, source: NeighbourSource) -> RankExamples:

@@ -145,8 +145,7 @@ class Recommender:
             found, listed = self._listed(part, source, now_ms, k, shop)
             sizes = np.count_nonzero(listed.rows >= 0, axis=1).tolist()
             names = [
-                list(map(source.item_id, rows[:size]))
-                for rows, size in zip(listed.rows.tolist(), sizes, strict=True)
+                source.item_ids(rows[:size]) for rows, size in zip(listed.rows.tolist(), sizes, strict=True)
             ]
             scores = [kept[: len(held)] for kept, held in zip(listed.scores.tolist(), names, strict=True)]
             made = Lists(names, scores, explain(found, listed.places, names, source))

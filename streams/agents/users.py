@@ -14,9 +14,10 @@ import numpy as np
 from online_models.churn.effects import UserEffects
 from online_models.churn.labels import ExampleBatch
 from online_models.churn.profile import UserStore
+from online_models.churn.rows import IS_TOUCH
 from online_models.churn.settings import UserSettings
 from online_models.evaluation.live_lists import LiveLists
-from online_models.events import TOUCH_KINDS, EventBatch, Int64s, Reject, hash_ids
+from online_models.events import EventBatch, Int64s, Reject, hash_ids
 from online_models.experiments.outcomes import ExperimentOutcomes
 from online_models.items.compose import Lists
 from online_models.items.pairs import PairBatch, item_partitions
@@ -373,7 +374,7 @@ class UsersHandler:
 
     def _judge_lists(self, events: EventBatch, effects: UserEffects) -> None:
         """Let every touch judge the list its user was given before this batch."""
-        rows = effects.accepted[np.isin(events.kind[effects.accepted], TOUCH_KINDS)]
+        rows = effects.accepted[IS_TOUCH[events.kind[effects.accepted]]]
         rows = rows[events.item_start[rows + 1] > events.item_start[rows]]
         self._live.touched(
             [events.subject[i] for i in rows.tolist()], events.item_hash[events.item_start[rows]].tolist()
