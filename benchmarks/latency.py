@@ -144,18 +144,34 @@ def main() -> None:
                 )
                 reader = Reader(shop)
                 reader.start()
+                records, before = live.records(), _worked(shop)
                 began = time.monotonic()
-                sent = pace(shop, live.records(), rate)
+                sent = pace(shop, records, rate)
                 shop.settle()
+                batches, cpu = (now - then for now, then in zip(_worked(shop), before, strict=True))
                 reader.finish()
                 times, missing = match(sent, reader.lists, began + _WARM_S)
                 p50, p95, p99 = np.percentile(np.array(times) * 1000, (50, 95, 99)).tolist()
-                found[str(share)] = {"rate": rate, "p50": p50, "p95": p95, "p99": p99, "events": len(times)}
+                found[str(share)] = {
+                    "rate": rate,
+                    "p50": p50,
+                    "p95": p95,
+                    "p99": p99,
+                    "events": len(times),
+                    "batch": len(records) / batches,
+                    "cost": 1e6 * cpu / len(records),
+                }
                 print(
                     f"{share:>4.0%} of {found['capacity']:,.0f}/s: p50 {p50:6.0f} ms  p95 {p95:6.0f} ms"
                     f"  p99 {p99:6.0f} ms  ({len(times):,} events, {missing} without a list)",
                     flush=True,
                 )
+
+
+def _worked(shop: Shop) -> tuple[float, float]:
+    """Return how many batches of events the worker has applied, and its CPU seconds."""
+    (worker,) = shop.workers
+    return worker.metrics()['keepstream_batch_records_count{agent="users"}'], worker.usage().cpu
 
 
 def _capacity(shop: Shop) -> float:

@@ -113,12 +113,15 @@ def bytes_table(found: Figures) -> list[str]:
 
 def latency_table(found: Figures) -> list[str]:
     """Return the percentiles by load."""
-    lines = ["| load | events/s | p50 ms | p95 ms | p99 ms | events |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| load | events/s | p50 ms | p95 ms | p99 ms | events in a batch | CPU µs an event | events |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for share in _shares(found):
         one = found[share]
         lines.append(
             f"| {100 * float(share):.0f} % | {one['rate']:,.0f} | {one['p50']:,.0f} | {one['p95']:,.0f} "
-            f"| {one['p99']:,.0f} | {one['events']:,} |"
+            f"| {one['p99']:,.0f} | {one['batch']:,.0f} | {one['cost']:,.0f} | {one['events']:,} |"
         )
     return lines
 
@@ -163,6 +166,20 @@ def scaling_table(found: Figures) -> list[str]:
     return lines
 
 
+def scaling_stages_table(found: Figures) -> list[str]:
+    """Return the stages that take a microsecond or more an event in any shop, one column a shop."""
+    stages = {name: one["stages"] for name, one in _cases(found).items()}
+    most = {
+        stage: max(one.get(stage, 0.0) for one in stages.values()) for one in stages.values() for stage in one
+    }
+    shown = sorted((stage for stage in most if most[stage] >= 1), key=lambda stage: -most[stage])
+    return [
+        f"| stage, µs an event | {' | '.join(stages)} |",
+        "|---" * (len(stages) + 1) + "|",
+        *(f"| {n} | {' | '.join(f'{one.get(n, 0.0):.1f}' for one in stages.values())} |" for n in shown),
+    ]
+
+
 _SECTIONS: Final[Mapping[str, tuple[Callable[..., list[str]], tuple[str, ...]]]] = {
     "throughput": (throughput_table, ("throughput",)),
     "real": (throughput_table, ("real",)),
@@ -172,6 +189,7 @@ _SECTIONS: Final[Mapping[str, tuple[Callable[..., list[str]], tuple[str, ...]]]]
     "memory": (memory_table, ("memory",)),
     "recovery": (recovery_table, ("recovery",)),
     "growth": (scaling_table, ("growth",)),
+    "growth_stages": (scaling_stages_table, ("growth",)),
     "workers": (scaling_table, ("workers",)),
     "model": (lambda found, memory: model_table(found[OURS], memory), ("throughput", "memory")),
 }

@@ -37,9 +37,9 @@ CASES: Final[dict[str, dict[str, tuple[Workload, dict[str, Any]]]]] = {
 }
 
 
-def cost(bootstrap: str, what: str, divisor: int) -> dict[str, dict[str, float]]:
+def cost(bootstrap: str, what: str, divisor: int) -> dict[str, dict[str, Any]]:
     """Return CPU microseconds an event, pace and memory of a small shop as one thing of it is larger."""
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for name, (shop, options) in CASES[what].items():
         smaller = shop.part(divisor)
         one = measure_keepstream(bootstrap, smaller.records(), smaller.history, results.scratch(), **options)
@@ -50,6 +50,7 @@ def cost(bootstrap: str, what: str, divisor: int) -> dict[str, dict[str, float]]
             "broker": one["broker"],
             "rate": one["events"] / one["seconds"],
             "resident": one["resident"],
+            "stages": one["stages"],
         }
         line = "{name:<28} {cost:8.0f} µs an event, broker {broker:.0f} µs, {rate:,.0f} events/s by the clock"
         print(line.format(name=name, **found[name]), flush=True)

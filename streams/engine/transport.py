@@ -16,7 +16,6 @@ from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from streams.engine.handler import Record
 from streams.engine.membership import Membership
 from streams.engine.partition import TopicPartition
 from streams.engine.starting import PatientConsumer, PatientProducer
@@ -36,7 +35,7 @@ class Fetched(NamedTuple):
     Parameters
     ----------
     records
-        aiokafka's records, in log order; may be empty.
+        aiokafka's records, which have all that `Record` has, in log order; may be empty.
     end
         Position behind them, and behind whatever aborted or control records were passed.
     remaining
@@ -224,11 +223,7 @@ class Consumer(driver.Consumer):
             if part.remaining is not None:
                 partition.log_end = max(partition.log_end, part.end + part.remaining)
                 runtime.observer.lag(partition.source, partition.log_end - part.end)
-            batch = partition.fetched(
-                [Record(r.offset, r.timestamp, r.key, r.value, r.headers) for r in part.records],
-                part.end,
-                caught_up=part.remaining == 0,
-            )
+            batch = partition.fetched(part.records, part.end, caught_up=part.remaining == 0)
             if batch is None:
                 continue
             if not self.flow_active:

@@ -53,13 +53,33 @@ def parts():
         },
         "memory": {"user": 1_000.0, "item": 1_500.0, "item, broadcast": 1_500.0, "label": 50.0, "run": _RUN},
         "growth": {
-            "base": {"cost": 100.0, "broker": 30.0, "rate": 3_000.0, "resident": 2**28},
-            "10 times users and items": {"cost": 130.0, "broker": 30.0, "rate": 2_500.0, "resident": 2**29},
+            "base": {
+                "cost": 100.0,
+                "broker": 30.0,
+                "rate": 3_000.0,
+                "resident": 2**28,
+                "stages": {"lists": 20.0},
+            },
+            "10 times users and items": {
+                "cost": 130.0,
+                "broker": 30.0,
+                "rate": 2_500.0,
+                "resident": 2**29,
+                "stages": {"lists": 30.0},
+            },
             "run": _RUN,
         },
         "latency": {
             "capacity": 4_000.0,
-            "0.5": {"rate": 2_000.0, "p50": 100.0, "p95": 180.0, "p99": 240.0, "events": 9_000},
+            "0.5": {
+                "rate": 2_000.0,
+                "p50": 100.0,
+                "p95": 180.0,
+                "p99": 240.0,
+                "events": 9_000,
+                "batch": 20.0,
+                "cost": 90.0,
+            },
             "run": _RUN,
         },
     }
