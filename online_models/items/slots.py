@@ -57,30 +57,33 @@ class SlotPool:
         Slots that a row may have.
     capacity
         Rows to make room for.
+    kind
+        What tells a partner: its hash, or a smaller number of the caller's.
 
     Attributes
     ----------
     partner
-        (s,) hash of the partner, by place in the pool.
+        (s,) the partner, by place in the pool.
     weights
         (s, 3) its weights.
     blocks
         (n, b) the blocks of rows; 0, a block that nobody uses, where they have fewer.
+    free, ends
+        (f,) blocks that were given back; the first block never taken, and how many were given back.
     """
 
-    def __init__(self, width: int, capacity: int) -> None:
+    def __init__(self, width: int, capacity: int, kind: type[np.integer[Any]] = np.uint64) -> None:
         self.width = width
         self.blocks = np.zeros((capacity, -(-width // BLOCK)), np.int32)
-        self.partner = np.zeros(_FIRST_BLOCKS * BLOCK, np.uint64)
+        self.partner: npt.NDArray[Any] = np.zeros(_FIRST_BLOCKS * BLOCK, kind)
         self.weights = np.zeros((_FIRST_BLOCKS * BLOCK, WEIGHTS), np.float32)
-        self._free = np.zeros(_FIRST_BLOCKS, np.int32)
-        # The first block never taken, and how many were given back.
-        self._ends = np.array([1, 0])
+        self.free = np.zeros(_FIRST_BLOCKS, np.int32)
+        self.ends = np.array([1, 0])
 
     @property
     def nbytes(self) -> int:
         """Bytes of the pool, free blocks included, and of what tells where rows lie in it."""
-        return self.blocks.nbytes + self.partner.nbytes + self.weights.nbytes + self._free.nbytes
+        return self.blocks.nbytes + self.partner.nbytes + self.weights.nbytes + self.free.nbytes
 
     def make_room(self, capacity: int) -> None:
         """Take in further rows, up to a number; they use no slots."""
@@ -111,10 +114,10 @@ class SlotPool:
         """
         done = 0
         while done < pairs.owner.size:
-            pool = (self.blocks, self.partner, self.weights, self._free, self._ends)
+            pool = (self.blocks, self.partner, self.weights, self.free, self.ends)
             done = int(_count_pairs(done, self.width, used, epoch, *pairs, half_life_ms, *pool))
             if done < pairs.owner.size:
-                self._grow(1)
+                self.grow(1)
 
     def strongest(
         self, rows: Int64s, used: Int64s, scale: Floats32, popularity: Floats, width: int
@@ -171,25 +174,25 @@ class SlotPool:
         places = (given[:, None] * np.int64(BLOCK) + np.arange(BLOCK)).ravel()
         self.partner[places] = 0
         self.weights[places] = 0
-        free = int(self._ends[1])
-        self._free[free : free + given.size] = given
-        self._ends[1] += given.size
+        free = int(self.ends[1])
+        self.free[free : free + given.size] = given
+        self.ends[1] += given.size
 
     def _take_blocks(self, count: int) -> Int64s:
-        again = min(count, int(self._ends[1]))
-        self._ends[1] -= again
-        used_before = self._free[self._ends[1] : self._ends[1] + again].astype(np.int64)
-        fresh = self._ends[0] + np.arange(count - again)
+        again = min(count, int(self.ends[1]))
+        self.ends[1] -= again
+        used_before = self.free[self.ends[1] : self.ends[1] + again].astype(np.int64)
+        fresh = self.ends[0] + np.arange(count - again)
         if fresh.size:
-            self._grow(int(fresh[-1]) + 1 - self._free.size)
-            self._ends[0] += fresh.size
+            self.grow(int(fresh[-1]) + 1 - self.free.size)
+            self.ends[0] += fresh.size
         return np.concatenate((used_before, fresh))
 
-    def _grow(self, blocks: int) -> None:
+    def grow(self, blocks: int) -> None:
         """Make room for so many more blocks: by a quarter at least, so that little lies idle."""
         if blocks > 0:
-            more = max(blocks, self._free.size // 4, _FIRST_BLOCKS)
-            self._free = _longer(self._free, more)
+            more = max(blocks, self.free.size // 4, _FIRST_BLOCKS)
+            self.free = _longer(self.free, more)
             self.partner = _longer(self.partner, more * BLOCK)
             self.weights = _longer(self.weights, more * BLOCK)
 

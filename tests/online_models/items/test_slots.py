@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from online_models.items.hash_index import HashIndex
+from online_models.items.partner_pool import PartnerPool
 from online_models.items.slots import SlotPool
 
 seeds = st.integers(0, 10_000)
@@ -30,7 +31,7 @@ class TestSlotPool:
     def test_what_is_put_in_is_taken_out_whatever_was_given_back_before(self, seed, width):
         rng = np.random.default_rng(seed)
         pool, used, partner, weights = filled(rng, width, 9)
-        blocks = pool._free.size
+        blocks = pool.free.size
         for _ in range(30):
             rows = rng.permutation(9)[: rng.integers(1, 5)]
             if rng.random() < 0.4:
@@ -47,7 +48,7 @@ class TestSlotPool:
             np.testing.assert_array_equal(sums, np.where(held[:, :, None], weights, 0))
             taken = pool.blocks[pool.blocks > 0]
             assert taken.size == np.unique(taken).size == (-(-used // 8)).sum()
-        assert pool._free.size == blocks, "what was given back is used again"
+        assert pool.free.size == blocks, "what was given back is used again"
 
     @settings(deadline=None, max_examples=60)
     @given(seeds, st.sampled_from([1, 5, 8, 20]), st.integers(1, 20))
@@ -65,6 +66,36 @@ class TestSlotPool:
             assert found[at, : order.size].tolist() == partner[row, order].tolist()
             assert not found[at, order.size :].any()
             np.testing.assert_array_equal(sums[at, : order.size], held[order])
+
+
+class TestPartnerPool:
+    @settings(deadline=None, max_examples=40)
+    @given(seeds, st.sampled_from([1, 8, 20]))
+    def test_rows_hold_what_was_written_last(self, seed, width):
+        rng = np.random.default_rng(seed)
+        pool, held = PartnerPool(width, 40), {row: ([], []) for row in range(40)}
+        for _ in range(25):
+            rows = rng.permutation(40)[: rng.integers(0, 30)]
+            if rng.random() < 0.3:
+                pool.clear(rows)
+                held.update({row: ([], []) for row in rows.tolist()})
+                continue
+            counts = rng.integers(0, width + 1, rows.size)
+            partners, weights = rng.integers(0, 99, counts.sum()), rng.random((counts.sum(), 3))
+            pool.write(rows, counts, partners, weights.astype(np.float32))
+            for row, begin, count in zip(rows.tolist(), np.cumsum(counts) - counts, counts, strict=True):
+                those = slice(begin, begin + count)
+                held[row] = (partners[those].tolist(), weights[those].astype(np.float32).tolist())
+        rows = rng.permutation(40)
+        for most in (None, 5):
+            found, sums = pool.read(rows, most)
+            for row, partners, weights in zip(rows.tolist(), found.tolist(), sums.tolist(), strict=True):
+                known = held[row][0][: len(partners)]
+                assert partners == known + [-1] * (len(partners) - len(known))
+                assert weights == held[row][1][: len(partners)] + [[0.0] * 3] * (len(partners) - len(known))
+        blocks = pool._slots.blocks
+        taken = blocks[blocks > 0]
+        assert taken.size == np.unique(taken).size == sum(-(-len(names) // 8) for names, _ in held.values())
 
 
 class TestHashIndex:
