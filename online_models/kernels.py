@@ -8,11 +8,13 @@ compiled code to whatever runs it; and it never fuses or reorders what a kernel 
 import importlib
 import logging
 import pkgutil
+import re
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numba
 from numba import config
@@ -25,8 +27,46 @@ log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+_ROOT: Final = Path(online_models.__file__).parent.parent
+_IMPORT: Final = re.compile(
+    rf"^(?:from|import) ({online_models.__name__}[.\w]*)(?: import (\(.*?\)|.*?$))?", re.MULTILINE | re.DOTALL
+)
+
+
+@cache
+def _imported(source: Path) -> frozenset[Path]:
+    """Return the modules of the package that a module imports."""
+    found = set()
+    for module, names in _IMPORT.findall(source.read_text("utf-8")):
+        path = _ROOT.joinpath(*module.split("."))
+        found |= {path.with_suffix(".py"), *(path / f"{name}.py" for name in re.findall(r"\w+", names))}
+    return frozenset(path for path in found if path.exists())
+
+
+def _stamp(source: Path) -> bytes:
+    """Return what changes with a module or with any that it imports, directly or not."""
+    reached, waiting = {source}, [source]
+    while waiting:
+        fresh = _imported(waiting.pop()) - reached
+        reached |= fresh
+        waiting += fresh
+    return sha256(b"".join(_digest(path) for path in sorted(reached))).digest()
+
+
+@cache
+def _digest(source: Path) -> bytes:
+    return sha256(source.read_bytes()).digest()
+
+
 class PackagedCache(InTreeCacheLocator):  # type: ignore[misc]  # numba is untyped
-    """Compiled code beside its module, where it may lie without being writable, as in an image."""
+    """Compiled code beside its module, where it may lie without being writable, as in an image.
+
+    Code of other modules is compiled into it, kernels and constants; numba would not notice their change.
+    """
+
+    def get_source_stamp(self) -> bytes:
+        """Return what tells whether the code is still that of the sources."""
+        return _stamp(Path(self._py_file))
 
     def ensure_cache_path(self) -> None:
         """Accept a directory that holds the module's compiled code; else it must be writable."""

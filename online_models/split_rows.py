@@ -18,7 +18,7 @@ class SplitRows:
     whole
         Fields of a whole row, without gaps.
     ragged
-        Names of array fields of one length that lie side by side.
+        Names of array fields of one length that lie side by side; their entries may be arrays themselves.
 
     Raises
     ------
@@ -39,13 +39,13 @@ class SplitRows:
     def __init__(self, whole: np.dtype[Any], ragged: Sequence[str] = ()) -> None:
         names = whole.names or ()
         first = names.index(ragged[0]) if ragged and ragged[0] in names else 0
-        shapes = {whole[name].shape for name in ragged if name in names}
-        if names[first : first + len(ragged)] != tuple(ragged) or len(shapes) > 1 or () in shapes:
+        lengths = {whole[name].shape[:1] for name in ragged if name in names}
+        if names[first : first + len(ragged)] != tuple(ragged) or len(lengths) > 1 or () in lengths:
             raise InvalidParameterError(f"ragged must name array fields side by side, got {list(ragged)}")
         self.whole = whole
         self.fixed = np.dtype([(name, whole[name]) for name in names if name not in ragged])
         self.kinds = {name: whole[name].base for name in ragged}
-        self.width = shapes.pop()[0] if shapes else 0
+        self.width = lengths.pop()[0] if lengths else 0
         self._begin = sum(whole[name].itemsize for name in names[:first])
         self._end = self._begin + sum(whole[name].itemsize for name in ragged)
 
@@ -60,15 +60,20 @@ class SplitRows:
         return fixed
 
     def join(self, fixed: Rows, columns: Sequence[npt.NDArray[Any]]) -> Rows:
-        """Return whole rows out of (n,) fixed fields and (n, k) of each ragged one, k at most `width`."""
+        """Return whole rows out of (n,) fixed fields and (n, k, ...) of each ragged one."""
+        rows = self.widened(fixed)
+        for name, column in zip(self.kinds, columns, strict=True):
+            rows[name][:, : column.shape[1]] = column
+        return rows
+
+    def widened(self, fixed: Rows) -> Rows:
+        """Return whole rows with (n,) fixed fields, the ragged ones zero."""
         if not self.kinds:
             return fixed
         rows = np.zeros(fixed.size, self.whole)
         given, made = _bytes(np.ascontiguousarray(fixed)), _bytes(rows)
         made[:, : self._begin] = given[:, : self._begin]
         made[:, self._end :] = given[:, self._begin :]
-        for name, column in zip(self.kinds, columns, strict=True):
-            rows[name][:, : column.shape[1]] = column
         return rows
 
 

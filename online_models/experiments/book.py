@@ -239,12 +239,16 @@ class ExperimentBook:
         )
 
     def _make_room(self, experiment: str) -> None:
+        """Forget the experiment that is over longest, or the oldest arm where all are of this one."""
         if len(self._arms) < MAX_ARMS:
             return
         latest: dict[str, int] = {}
         for (name, _), arm in self._arms.items():
             if name != experiment:
                 latest[name] = max(latest.get(name, 0), arm.latest_ms)
+        if not latest:
+            del self._arms[min(self._arms, key=lambda key: (self._arms[key].latest_ms, key))]
+            return
         oldest = min(latest, key=lambda name: (latest[name], name))
         for key in [key for key in self._arms if key[0] == oldest]:
             del self._arms[key]

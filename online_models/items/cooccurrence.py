@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from online_models import snapshots
 from online_models.errors import CorruptStateError, blame
-from online_models.events import Int64s, hash_id
+from online_models.events import Int64s, UInt64s, hash_id
 from online_models.items.counting import ItemCounter, category_codes
 from online_models.items.eviction import (
     SWEEP_MS,
@@ -19,15 +19,15 @@ from online_models.items.eviction import (
     new_rows_at_most,
     sweeps_before,
 )
+from online_models.items.item_table import ItemTable
 from online_models.items.names import NAME_KEY, Names
 from online_models.items.neighbours import NeighbourRow
 from online_models.items.pairs import PairBatch
 from online_models.items.publishing import Throttle, neighbour_rows
-from online_models.items.rows import item_layout
 from online_models.items.settings import CooccurrenceSettings
+from online_models.items.slots import SlotPool
 from online_models.journal import Journal
 from online_models.row_format import SCHEMA_ROWS
-from online_models.table import Table
 
 CLOCK_ROW: Final = b"\0clock"
 
@@ -87,8 +87,7 @@ class CooccurrenceStore:
     def __init__(self, settings: CooccurrenceSettings) -> None:
         self.settings = settings
         self._counter = ItemCounter(settings)
-        self._table = Table(item_layout(settings))
-        self._row_of: dict[int, int] = {}
+        self._table = ItemTable(settings)
         self._names = Names()
         self._journal = Journal()
         self._throttle = Throttle(settings)
@@ -108,6 +107,11 @@ class CooccurrenceStore:
     def rows(self) -> npt.NDArray[Any]:
         """The rows, live up to `size`; read only."""
         return self._table.rows
+
+    @property
+    def slots(self) -> SlotPool:
+        """The partners of all rows; read only."""
+        return self._table.slots
 
     @property
     def size(self) -> int:
@@ -162,18 +166,17 @@ class CooccurrenceStore:
         if not batches:
             return
         batch = PairBatch.concat(batches)
-        hashes = batch.hashes.tolist()
-        self._names.note(hashes, batch.names)
+        self._names.note(batch.hashes.tolist(), batch.names)
         self._names.note(category_codes(batch.categories).tolist(), batch.categories)
-        row_of = self._rows_of_batch(batch, hashes)
+        row_of = self._rows_of_batch(batch)
         touched, owner = row_of[batch.touch_item], row_of[batch.owner]
         changed, times = np.concatenate((touched, owner)), np.concatenate((batch.touch_time, batch.time))
         self._reach(int(times.max()), sent_ms[-1])
         self._note_sent(batches, sent_ms, touched, owner)
-        self._counter.advance(self._table.rows, changed, times)
-        self._counter.count_touches(self._table.rows, batch, touched)
-        if owner.size:
-            self._counter.count_pairs(self._table.rows, batch, owner)
+        rows, slots = self._table.rows, self._table.slots
+        self._counter.advance(rows, slots, changed, times)
+        self._counter.count_touches(rows, batch, touched)
+        self._counter.count_pairs(rows, slots, batch, owner)
         self._table.touch(changed)
         self.changes += changed.size
         self._throttle.changed(changed, self._table.rows.size)
@@ -213,8 +216,7 @@ class CooccurrenceStore:
             name = self._names.get(value)
             if name:
                 self._withdrawn.append(name)
-            del self._row_of[value]
-            self._table.remove(f"{value:016x}")
+        self._table.remove(gone)
         self._throttle.forget(gone)
         self.evicted[reason] += gone.size
         # Rows will be used again: whatever was derived from them is outdated.
@@ -247,12 +249,11 @@ class CooccurrenceStore:
 
     def row_of(self, item_hash: int) -> int:
         """Return the row of an item, -1 where it has none."""
-        return self._row_of.get(item_hash, -1)
+        return int(self._table.find(np.array([item_hash], np.uint64))[0])
 
-    def rows_of(self, hashes: Sequence[int]) -> list[int]:
-        """Return the rows of items, -1 where they have none."""
-        get = self._row_of.get
-        return [get(value, -1) for value in hashes]
+    def rows_of(self, hashes: UInt64s) -> Int64s:
+        """Return the rows of items (n,), -1 where they have none."""
+        return self._table.find(hashes)
 
     def name_of(self, value: int) -> str:
         """Return the id or category name behind a hash, "" where it is not known."""
@@ -297,32 +298,26 @@ class CooccurrenceStore:
         """Finish loading: called once, before the first `apply`."""
         live = self._table.live_rows()
         rows = self._table.rows
-        self._row_of = dict(zip(rows["hash"][live].tolist(), live.tolist(), strict=True))
         self._now_ms = int(rows["last_ms"][live].max(initial=self._now_ms))
         self.changes = live.size
         self._throttle.restored(rows, self._now_ms, self._sent_ms)
 
-    def _rows_of_batch(self, batch: PairBatch, hashes: Sequence[int]) -> Int64s:
+    def _rows_of_batch(self, batch: PairBatch) -> Int64s:
         """Return (u,) rows of the batch's items, creating those that are touched or own pairs here."""
-        found = np.array(self.rows_of(hashes), np.int64)
+        found = self._table.find(batch.hashes)
         needed = np.zeros(found.size, np.bool_)
         needed[batch.touch_item] = True
         needed[batch.owner] = True
         missing = np.flatnonzero(needed & (found < 0))
         if missing.size:
-            values = [hashes[i] for i in missing.tolist()]
-            rows, created = self._table.intern([f"{value:016x}" for value in values])
-            found[missing] = rows
-            self._row_of.update(zip(values, rows.tolist(), strict=True))
-            self._table.rows["hash"][rows] = batch.hashes[missing]
-            self._table.rows["price"][created] = np.nan
+            found[missing] = self._table.intern(batch.hashes[missing])
         return found
 
     def _describe(self, at: Int64s, width: int) -> list[NeighbourRow]:
-        return neighbour_rows(self._table.rows[at], self._names, self.settings, width)
+        return neighbour_rows(self._table, at, self._names, self.settings, width)
 
     def _sweep_names(self) -> None:
-        rows = self._table.rows[self._table.live_rows()]
+        rows = self._table.rows[: self._table.size]
         self._names.sweep(
-            np.unique(np.concatenate((rows["partner"].ravel(), rows["hash"], rows["category"])))
+            np.unique(np.concatenate((self._table.slots.partner, rows["hash"], rows["category"])))
         )

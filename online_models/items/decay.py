@@ -9,14 +9,17 @@ References
 Cormode, Shkapenyuk, Srivastava, Xu: Forward decay: a practical time decay model for streaming systems, 2009.
 """
 
+import math
+
 import numpy as np
 
 from online_models.errors import InvalidParameterError
-from online_models.events import Floats, Int64s
+from online_models.events import Int64s
+from online_models.kernels import kernel
 
 
 class ForwardDecay:
-    """Increments and epochs of one half-life.
+    """Epochs of one half-life.
 
     Parameters
     ----------
@@ -30,8 +33,6 @@ class ForwardDecay:
     >>> decay = ForwardDecay(1000, step=4)
     >>> decay.epochs(np.array([3500, 9000])).tolist()
     [0, 8]
-    >>> decay.increments(np.array([0, 1000, 2500]), np.zeros(3, np.int64)).round(3).tolist()
-    [1.0, 2.0, 5.657]
     """
 
     def __init__(self, half_life_ms: int, *, step: int) -> None:
@@ -40,19 +41,29 @@ class ForwardDecay:
         if step < 1:
             raise InvalidParameterError(f"step must be at least 1, got {step}")
         self.half_life_ms = half_life_ms
-        self._step = step
+        self.step = step
 
     def epochs(self, latest_ms: Int64s) -> Int64s:
         """Return the epoch, in half-lives, of rows whose latest update was at `latest_ms` (n,)."""
-        span = self.half_life_ms * self._step
-        return latest_ms // span * self._step
+        return latest_ms // self.span_ms * self.step
 
-    def increments(self, time_ms: Int64s, epoch: Int64s) -> Floats:
-        """Return what one occurrence at `time_ms` (n,) adds to a count of `epoch` (n,)."""
-        whole, rest = np.divmod(time_ms, self.half_life_ms)
-        grown: Floats = np.ldexp(np.exp2(rest / self.half_life_ms), whole - epoch)
-        return grown
+    @property
+    def span_ms(self) -> int:
+        """Time between two epochs, milliseconds."""
+        return self.half_life_ms * self.step
 
     def instant(self, time_ms: float) -> float:
         """Return a time in half-lives; a count of an epoch is worth ``2 ** (epoch - instant)`` of itself."""
         return time_ms / self.half_life_ms
+
+
+@kernel("f8(i8, i8, i8)")
+def increment(time_ms: int, half_life_ms: int, epoch: int) -> float:
+    """Return what one occurrence at a time adds to a count of an epoch.
+
+    >>> increment(0, 1000, 0), increment(1000, 1000, 0), round(increment(2500, 1000, 0), 3)
+    (1.0, 2.0, 5.657)
+    """
+    whole = time_ms // half_life_ms
+    rest = np.float64(time_ms - whole * half_life_ms) / half_life_ms
+    return math.ldexp(math.exp2(rest), whole - epoch)

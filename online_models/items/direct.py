@@ -8,8 +8,7 @@ import numpy.typing as npt
 from online_models.events import Floats, Int64s, UInt64s, hash_id
 from online_models.items.cooccurrence import CooccurrenceStore
 from online_models.items.popular import PopularLists
-from online_models.items.slots import BACKWARD, FORWARD, LAG1
-from online_models.items.source import Int32s, Neighbourhood, lag1_shares, log2_or_none
+from online_models.items.source import Int32s, Neighbourhood, log2_or_none
 
 
 class DirectNeighbours:
@@ -33,7 +32,7 @@ class DirectNeighbours:
 
     def rows_of(self, hashes: UInt64s) -> Int64s:
         """Return the rows of items by hash, in the same shape, -1 where unknown."""
-        return np.array(self._store.rows_of(hashes.ravel().tolist()), np.int64).reshape(hashes.shape)
+        return self._store.rows_of(hashes.ravel()).reshape(hashes.shape)
 
     def hashes(self, rows: Int64s) -> UInt64s:
         """Return the hashes of known rows (n,)."""
@@ -42,17 +41,14 @@ class DirectNeighbours:
 
     def neighbours(self, rows: Int64s | Int32s, most: int | None = None) -> Neighbourhood:
         """Return the partners of known rows (n,), as many as would be broadcast, at most so many."""
-        held = self._store.rows
-        used = int(held["used"][rows].max(initial=0))
-        hashes, weights = held["partner"][rows, :used], held["weights"][rows, :used]
-        total = weights[:, :, FORWARD] + weights[:, :, BACKWARD]
-        width = min(self.settings.published_partners, most or used)
-        best = np.argsort(-total, axis=1, kind="stable")[:, :width]
-        hashes = np.take_along_axis(hashes, best, axis=1)
-        weights = np.take_along_axis(weights, best[:, :, None], axis=1)
-        weights[:, :, LAG1] = lag1_shares(weights[:, :, LAG1], held["popularity"][rows])
+        held = self._store.rows[rows]
+        used = held["used"].copy()
+        width = min(self.settings.published_partners, most or self.settings.slots, used.max(initial=0))
+        hashes, weights = self._store.slots.strongest(
+            rows.astype(np.int64), used, np.ones(used.size, np.float32), held["popularity"].copy(), width
+        )
         partners = self.rows_of(hashes).astype(np.int32)
-        return Neighbourhood(partners, weights, held["epoch"][rows].astype(np.float64))
+        return Neighbourhood(partners, weights, held["epoch"].astype(np.float64))
 
     def heat(self, rows: Int64s | Int32s) -> tuple[Floats, Floats]:
         """Return slow and fast heat of known rows (n,); -inf where never touched."""

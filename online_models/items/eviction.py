@@ -29,7 +29,7 @@ def sweeps_before(now_ms: int) -> int:
 
 def new_rows_at_most(batch: PairBatch) -> int:
     """Return an upper bound of the items that a batch adds to its partition."""
-    return int(np.unique(np.concatenate((batch.touch_item, batch.owner))).size)
+    return batch.hashes.size
 
 
 def idle_since(rows: npt.NDArray[Any], live: Int64s, before_ms: int) -> Int64s:

@@ -1,14 +1,16 @@
 """The broadcast neighbour rows and the columnar table that every worker derives from them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from online_models.events import Floats, Int64s, UInt64s
+from online_models.events import Floats, Int64s, UInt64s, hash_ids
+from online_models.items.hash_index import HashIndex
 from online_models.items.pairs import Floats32
+from online_models.items.partner_pool import PartnerPool
 from online_models.items.popular import PopularLists
 from online_models.items.settings import CooccurrenceSettings
 from online_models.items.source import Int32s, Neighbourhood, log2_or_none
@@ -36,7 +38,8 @@ class NeighbourRow:
     touches
         Exact lifetime count.
     partner_ids, partner_hashes
-        p partners, strongest first; an id is "" where only its hash is known.
+        p partners, strongest first; an id is "" where only its hash is known. Without hashes, those of the
+        ids.
     weights
         (p, 3) forward weight, backward weight (decayed to `time_ms`), and the share of the item's touches
         that the partner directly followed.
@@ -51,7 +54,7 @@ class NeighbourRow:
     time_ms: int
     touches: int
     partner_ids: Sequence[str] = ()
-    partner_hashes: UInt64s = field(default_factory=lambda: np.zeros(0, np.uint64))
+    partner_hashes: UInt64s | None = None
     weights: Floats32 = field(default_factory=lambda: np.zeros((0, 3), np.float32))
 
 
@@ -80,12 +83,10 @@ class NeighbourTable:
 
     def __init__(self, settings: CooccurrenceSettings, capacity: int = 1024) -> None:
         self.settings = settings
-        width = settings.published_partners
         self.hash = np.zeros(capacity, np.uint64)
         self.touches = np.zeros(capacity, np.int64)
         self.price = np.full(capacity, np.nan)
-        self._partner = np.full((capacity, width), NOT_KNOWN, np.int32)
-        self._weights = np.zeros((capacity, width, 3), np.float32)
+        self._pool = PartnerPool(settings.published_partners, capacity)
         self._instant = np.zeros(capacity)
         self._heat = np.full((2, capacity), -np.inf)
         self._category = np.zeros(capacity, np.int64)
@@ -95,7 +96,8 @@ class NeighbourTable:
         self._broadcasts = 0
         self._mentions_limit = self._categories_limit = _MARGIN
         self._named = np.zeros(capacity, np.bool_)
-        self._row_of: dict[int, int] = {}
+        self._index = HashIndex()
+        self._row_of: dict[str, int] = {}
         self._category_code: dict[str, int] = {"": 0}
         self._category_name = [""]
         self._lists = PopularLists()
@@ -103,7 +105,7 @@ class NeighbourTable:
 
     def __len__(self) -> int:
         """Return the number of items known, also those only mentioned as partners."""
-        return len(self._row_of)
+        return len(self._index)
 
     @property
     def size(self) -> int:
@@ -118,8 +120,8 @@ class NeighbourTable:
             self.touches,
             self.price,
             self._broadcast,
-            self._partner,
-            self._weights,
+            self._pool,
+            self._index,
             self._instant,
             self._heat,
             self._category,
@@ -132,17 +134,16 @@ class NeighbourTable:
         rows = list({row.item_hash: row for row in rows}.values())
         if not rows:
             return
-        at = self._intern([row.item_hash for row in rows], [row.item_id for row in rows])
-        width = self._partner.shape[1]
-        counts = np.array([min(len(row.partner_hashes), width) for row in rows], np.int64)
-        partners = np.concatenate([row.partner_hashes[:width] for row in rows])
-        names = [name for row in rows for name in row.partner_ids[:width]]
-        found = self._intern(partners.tolist(), names)
-        owner = np.repeat(at, counts)
-        slot = np.arange(owner.size) - np.repeat(np.cumsum(counts) - counts, counts)
-        self._partner[at] = NOT_KNOWN
-        self._partner[owner, slot] = found
-        self._weights[owner, slot] = np.concatenate([row.weights[:width] for row in rows])
+        at = self._intern(
+            [row.item_id for row in rows],
+            lambda places: np.array([rows[place].item_hash for place in places], np.uint64),
+        )
+        width = self._pool.width
+        partners = self._intern(
+            [name for row in rows for name in row.partner_ids[:width]], _partner_hashes(rows, width)
+        )
+        counts = np.array([min(len(row.partner_ids), width) for row in rows])
+        self._pool.write(at, counts, partners, np.concatenate([row.weights[:width] for row in rows]))
         self._describe(at, rows)
         self._mark(at, broadcast=True)
         self._changes += at.size
@@ -150,8 +151,9 @@ class NeighbourTable:
 
     def remove(self, hashes: Sequence[int]) -> None:
         """Forget items whose broadcast row was deleted; they stay known as long as others speak of them."""
-        at = np.array([row for row in map(self._row_of.get, hashes) if row is not None], np.int64)
-        self._partner[at] = NOT_KNOWN
+        at = self.rows_of(np.array(hashes, np.uint64))
+        at = at[at != NOT_KNOWN]
+        self._pool.clear(at)
         self._heat[:, at] = -np.inf
         self.touches[at] = 0
         self._category[at] = 0
@@ -162,11 +164,7 @@ class NeighbourTable:
 
     def rows_of(self, hashes: UInt64s) -> Int64s:
         """Return the rows of items by hash, in the same shape, -1 where unknown."""
-        get = self._row_of.get
-        rows = np.full(hashes.size, NOT_KNOWN)
-        given = np.flatnonzero(hashes)
-        rows[given] = [get(value, NOT_KNOWN) for value in hashes.ravel()[given].tolist()]
-        return rows.reshape(hashes.shape)
+        return self._index.find(self.hash, hashes.ravel()).reshape(hashes.shape)
 
     def hashes(self, rows: Int64s) -> UInt64s:
         """Return the hashes of known rows (n,)."""
@@ -174,7 +172,7 @@ class NeighbourTable:
 
     def neighbours(self, rows: Int64s | Int32s, most: int | None = None) -> Neighbourhood:
         """Return the partners of known rows (n,), at most so many."""
-        return Neighbourhood(self._partner[rows, :most], self._weights[rows, :most], self._instant[rows])
+        return Neighbourhood(*self._pool.read(rows, most), self._instant[rows])
 
     def heat(self, rows: Int64s | Int32s) -> tuple[Floats, Floats]:
         """Return slow and fast heat of known rows (n,); -inf where never touched."""
@@ -220,7 +218,7 @@ class NeighbourTable:
 
     def name_of(self, item_hash: int) -> str:
         """Return the id behind a hash, "" where it is not known."""
-        row = self._row_of.get(item_hash, NOT_KNOWN)
+        row = int(self.rows_of(np.array([item_hash], np.uint64))[0])
         return self._ids[row] if row >= 0 else ""
 
     def _describe(self, at: Int64s, rows: Sequence[NeighbourRow]) -> None:
@@ -238,31 +236,36 @@ class NeighbourTable:
                 self._category_name.append(row.category)
         self._category[at] = [codes[row.category] for row in rows]
 
-    def _intern(self, hashes: Sequence[int], names: Sequence[str]) -> Int64s:
-        index, ids = self._row_of, self._ids
-        found = [index.get(value, NOT_KNOWN) for value in hashes]
-        missing = [place for place, row in enumerate(found) if row == NOT_KNOWN]
-        for place in missing:
-            value = hashes[place]
-            if value not in index:
-                index[value] = self._new_row("")
-            found[place] = index[value]
-        rows = np.array(found, np.int64)
-        self._make_room()
-        self.hash[rows[missing]] = np.array([hashes[place] for place in missing], np.uint64)
-        # Nearly all are known by name: the others are looked at one by one.
-        for place in np.flatnonzero(~self._named[rows]).tolist():
-            if names[place] and not ids[found[place]]:
-                ids[found[place]] = names[place]
-                self._named[found[place]] = True
-        return rows
+    def _intern(self, names: Sequence[str], hashes: Callable[[list[int]], UInt64s]) -> Int64s:
+        """Return the rows of items by name; those that are not known by it by their hash."""
+        found = list(map(self._row_of.get, names))
+        missing = [place for place, row in enumerate(found) if row is None]
+        if missing:
+            by_hash = self._rows_by_hash(hashes(missing)).tolist()
+            for place, row in zip(missing, by_hash, strict=True):
+                found[place] = row
+                if names[place] and not self._ids[row]:
+                    self._ids[row] = names[place]
+                    self._named[row] = True
+                    self._row_of[names[place]] = row
+        return np.array(found, np.int64)
 
-    def _new_row(self, name: str) -> int:
+    def _rows_by_hash(self, hashes: UInt64s) -> Int64s:
+        """Return the rows of hashes (n,), new ones for those that have none."""
+        found = self._index.find(self.hash, hashes)
+        new = np.array(list(dict.fromkeys(hashes[found < 0].tolist())), np.uint64)
+        if new.size:
+            rows = np.array([self._new_row() for _ in range(new.size)])
+            self._make_room()
+            self.hash[rows] = new
+            self._index.add(self.hash, rows)
+            found = self._index.find(self.hash, hashes)
+        return found
+
+    def _new_row(self) -> int:
         if self._free:
-            row = self._free.pop()
-            self._ids[row] = name
-            return row
-        self._ids.append(name)
+            return self._free.pop()
+        self._ids.append("")
         return len(self._ids) - 1
 
     def _mark(self, at: Int64s, *, broadcast: bool) -> None:
@@ -270,7 +273,7 @@ class NeighbourTable:
         self._broadcast[at] = broadcast
 
     def _sweep_if_overgrown(self) -> None:
-        mentions = len(self._row_of) - self._broadcasts
+        mentions = len(self) - self._broadcasts
         if mentions > self._mentions_limit or len(self._category_name) > self._categories_limit:
             self._sweep()
 
@@ -278,19 +281,20 @@ class NeighbourTable:
         """Free the rows of which no broadcast row speaks, and the names of categories without items."""
         live = np.flatnonzero(self._broadcast)
         spoken_of = self._broadcast.copy()
-        partners = self._partner[live]
+        partners = self.neighbours(live).partners
         spoken_of[partners[partners != NOT_KNOWN]] = True
-        for value, row in [pair for pair in self._row_of.items() if not spoken_of[pair[1]]]:
-            del self._row_of[value]
+        for row in np.flatnonzero((self.hash != 0) & ~spoken_of).tolist():
+            self._row_of.pop(self._ids[row], None)
             self._ids[row] = ""
             self._free.append(row)
         self.hash[~spoken_of] = 0
         self._named[~spoken_of] = False
+        self._index.rebuild(self.hash, np.flatnonzero(self.hash))
         used = np.union1d(self._category[live], [0])
         self._category_name = [self._category_name[code] for code in used.tolist()]
         self._category_code = {name: code for code, name in enumerate(self._category_name)}
         self._category[live] = np.searchsorted(used, self._category[live])
-        self._mentions_limit = 2 * (len(self._row_of) - self._broadcasts) + _MARGIN
+        self._mentions_limit = 2 * (len(self) - self._broadcasts) + _MARGIN
         self._categories_limit = 2 * used.size + _MARGIN
         # Rows will be used again: lists made of them are outdated.
         self._changes += self.size + _MARGIN
@@ -303,9 +307,7 @@ class NeighbourTable:
         self.hash = np.concatenate((self.hash, np.zeros(more, np.uint64)))
         self.touches = np.concatenate((self.touches, np.zeros(more, np.int64)))
         self.price = np.concatenate((self.price, np.full(more, np.nan)))
-        width = self._partner.shape[1]
-        self._partner = np.concatenate((self._partner, np.full((more, width), NOT_KNOWN, np.int32)))
-        self._weights = np.concatenate((self._weights, np.zeros((more, width, 3), np.float32)))
+        self._pool.make_room(self.hash.size)
         self._instant = np.concatenate((self._instant, np.zeros(more)))
         self._heat = np.concatenate((self._heat, np.full((2, more), -np.inf)), axis=1)
         self._category = np.concatenate((self._category, np.zeros(more, np.int64)))
@@ -316,3 +318,19 @@ class NeighbourTable:
         if self._lists.stale(self._changes, self.size):
             self._lists.rebuild(self._changes, self._heat[0, : self.size], self._category[: self.size])
         return self._lists
+
+
+def _partner_hashes(rows: Sequence[NeighbourRow], width: int) -> Callable[[list[int]], UInt64s]:
+    """Return what tells the hashes of some of the partners of all rows, by their places among these."""
+
+    def hashes(places: list[int]) -> UInt64s:
+        if all(row.partner_hashes is None for row in rows):
+            names = [name for row in rows for name in row.partner_ids[:width]]
+            return hash_ids([names[place] for place in places])
+        given = [
+            hash_ids(row.partner_ids[:width]) if row.partner_hashes is None else row.partner_hashes[:width]
+            for row in rows
+        ]
+        return np.concatenate(given)[places]
+
+    return hashes

@@ -176,7 +176,8 @@ class PairBatch:
             if version != PAIR_VERSION:
                 raise CorruptStateError(f"pairs have version {version}, expected {PAIR_VERSION}")
             for name, dtype in _COLUMNS:
-                columns[name] = np.frombuffer(columns[name], dtype)
+                # Of a copy: kernels take no arrays that cannot be written to.
+                columns[name] = np.frombuffer(bytearray(columns[name]), dtype)
             return cls(**columns)
         except (msgspec.DecodeError, KeyError, ValueError, TypeError, AttributeError) as error:
             raise CorruptStateError(f"pairs cannot be read: {error!r}") from error

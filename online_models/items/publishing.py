@@ -5,12 +5,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from online_models.events import Int64s, UInt64s
+from online_models.events import Int64s
+from online_models.items.item_table import ItemTable
 from online_models.items.names import Names
 from online_models.items.neighbours import NeighbourRow
 from online_models.items.settings import CooccurrenceSettings
-from online_models.items.slots import BACKWARD, FORWARD, LAG1
-from online_models.items.source import lag1_shares
 
 
 class Throttle:
@@ -96,41 +95,42 @@ class Throttle:
 
 
 def neighbour_rows(
-    held: npt.NDArray[Any], names: Names, settings: CooccurrenceSettings, width: int
+    table: ItemTable, rows: Int64s, names: Names, settings: CooccurrenceSettings, width: int
 ) -> list[NeighbourRow]:
-    """Return the store's rows (n,) as they are broadcast, each with its `width` strongest partners."""
-    instant = held["last_ms"] / settings.half_life_ms
-    slow = np.exp2(held["epoch"] - instant)
+    """Return rows (n,) of the table as they are broadcast, each with its `width` strongest partners."""
+    held = table.rows[rows]
+    slow = np.exp2(held["epoch"] - held["last_ms"] / settings.half_life_ms)
     fast = np.exp2(held["lately_epoch"] - held["last_ms"] / settings.lately_half_life_ms)
-    weights = held["weights"].copy()
-    weights[:, :, LAG1] = lag1_shares(weights[:, :, LAG1], held["popularity"])
-    weights[:, :, :LAG1] *= slow[:, None, None].astype(np.float32)
-    order = np.argsort(-(weights[:, :, FORWARD] + weights[:, :, BACKWARD]), axis=1, kind="stable")
-    order = order[:, :width]
-    partners = np.take_along_axis(held["partner"], order, axis=1)
-    weights = np.take_along_axis(weights, order[:, :, None], axis=1)
-    popularity, lately = held["popularity"] * slow, held["lately"] * fast
-    used = np.minimum(held["used"], width).tolist()
-    return [
-        _neighbour_row(held[i], names, partners[i, :k], weights[i, :k], (popularity[i], lately[i]))
-        for i, k in enumerate(used)
-    ]
-
-
-def _neighbour_row(
-    held: Any, names: Names, partners: UInt64s, weights: Any, counts: tuple[float, float]
-) -> NeighbourRow:
-    item_hash = int(held["hash"])
-    return NeighbourRow(
-        item_id=names.get(item_hash),
-        item_hash=item_hash,
-        category=names.get(int(held["category"])),
-        price=float(held["price"]),
-        popularity=float(counts[0]),
-        lately=float(counts[1]),
-        time_ms=int(held["last_ms"]),
-        touches=int(held["touches"]),
-        partner_ids=[names.get(value) for value in partners.tolist()],
-        partner_hashes=partners,
-        weights=weights,
+    used, popularity = held["used"].copy(), held["popularity"].copy()
+    partners, weights = table.slots.strongest(rows, used, slow.astype(np.float32), popularity, width)
+    hashes, text = held["hash"].tolist(), names.text
+    columns = zip(
+        hashes,
+        held["category"].tolist(),
+        held["price"].tolist(),
+        (popularity * slow).tolist(),
+        (held["lately"] * fast).tolist(),
+        held["last_ms"].tolist(),
+        held["touches"].tolist(),
+        partners.tolist(),
+        np.minimum(used, width).tolist(),
+        strict=True,
     )
+    return [
+        NeighbourRow(
+            item_id=text.get(item, ""),
+            item_hash=item,
+            category=text.get(category, ""),
+            price=price,
+            popularity=popularity,
+            lately=lately,
+            time_ms=time_ms,
+            touches=touches,
+            partner_ids=[text.get(partner, "") for partner in of[:count]],
+            partner_hashes=partners[number, :count],
+            weights=weights[number, :count],
+        )
+        for number, (item, category, price, popularity, lately, time_ms, touches, of, count) in enumerate(
+            columns
+        )
+    ]

@@ -14,6 +14,9 @@ from online_models.layout import Layout, Rows, Schema
 VERSION: Final = 1
 """Goes up when a field keeps its name and changes its meaning, together with an upgrade in `item_layout`."""
 
+SLOT_FIELDS: Final = ("partner", "weights")
+"""Fields of a row of which most items fill little."""
+
 # The largest steps whose increments, summed over years, stay within float32 and float64.
 _WEIGHT_STEP: Final = 32
 _LATELY_STEP: Final = 256

@@ -109,17 +109,3 @@ def log2_or_none(counts: Floats) -> Floats:
     with np.errstate(divide="ignore"):
         heat: Floats = np.log2(counts)
     return heat
-
-
-def lag1_shares(lag1: Floats32, popularity: Floats) -> npt.NDArray[np.float32]:
-    """Return the share of an item's touches that each partner directly followed.
-
-    Parameters
-    ----------
-    lag1
-        (n, p) weights of partners that followed directly.
-    popularity
-        (n,) decayed touches of the items at the same time.
-    """
-    shares: Floats32 = np.minimum(lag1 / np.maximum(popularity, 1e-30)[:, None], 1.0).astype(np.float32)
-    return shares

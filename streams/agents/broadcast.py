@@ -20,7 +20,7 @@ from online_models.items.settings import CooccurrenceSettings
 from online_models.items.shop import Shop
 from online_models.winback.bandit import BanditPolicy
 from streams import model_rows
-from streams.agents.documents import BASE_RANKER, RANKER, neighbour_row
+from streams.agents.documents import BASE_RANKER, RANKER, neighbour_rows
 from streams.agents.experiments import EXPERIMENTS
 from streams.agents.shop import ShopReader
 from streams.broadcast import BroadcastReader, Refused, Rows
@@ -163,17 +163,31 @@ class Broadcast:
     def take_neighbours(self, rows: Rows) -> list[Refused]:
         """Take rows of items over; one that cannot be read is refused and what was known of it stays."""
         refused: list[Refused] = []
-        # Of an item only its newest row counts: a deletion may come before it or after.
-        latest: dict[int, NeighbourRow | None] = {}
+        documents: dict[int, ItemNeighbours] = {}
+        deleted: dict[int, str] = {}
         for place, (key, value) in enumerate(rows):
             try:
+                if value is not None:
+                    documents[place] = read(ItemNeighbours, value)
+                    continue
                 with snapshots.reading("item"):
-                    row = None if value is None else neighbour_row(read(ItemNeighbours, value))
-                    latest[hash_id(key.decode()) if row is None else row.item_hash] = row
+                    deleted[place] = key.decode()
             except CorruptStateError as error:
                 refused.append(Refused(place, str(error)))
+        described = dict(zip(documents, neighbour_rows(list(documents.values())), strict=True))
+        # Of an item only its newest row counts: a deletion may come before it or after.
+        latest: dict[str, NeighbourRow | None] = {}
+        for place in sorted(described | deleted):
+            row = described.get(place)
+            if row is not None:
+                latest[row.item_id] = row
+            elif place in deleted:
+                latest[deleted[place]] = None
+            else:
+                item_id = documents[place].item_id
+                refused.append(Refused(place, f"neighbours of {item_id!r} have weights that are no numbers"))
         self.table.upsert([row for row in latest.values() if row is not None])
-        self.table.remove([item for item, row in latest.items() if row is None])
+        self.table.remove([hash_id(item) for item, row in latest.items() if row is None])
         return refused
 
     def take_models(self, rows: Rows) -> list[Refused]:

@@ -12,11 +12,11 @@ from online_models.churn.effects import ChurnScore as Score
 from online_models.churn.effects import UserView
 from online_models.churn.reasons import Explanation
 from online_models.churn.scorer import SNAPSHOT_VERSION, ChurnScorer
-from online_models.errors import CorruptStateError
 from online_models.events import Floats, hash_id
 from online_models.items.compose import Lists
 from online_models.items.cooccurrence import ItemView
 from online_models.items.neighbours import NeighbourRow
+from online_models.items.pairs import Floats32
 from online_models.items.rank_trainer import PublishedRanker
 from streams.encode import check_id, recommendation_id, sealed
 from streams.schemas import (
@@ -59,13 +59,7 @@ def neighbours_documents(rows: Sequence[NeighbourRow]) -> list[ItemNeighbours]:
                 touches=row.touches,
                 popularity=_short(row.popularity),
                 lately=_short(row.lately),
-                partners=[
-                    Partner(name, forward, backward, lag1)
-                    for name, forward, backward, lag1 in zip(
-                        row.partner_ids, *(column[at:end] for column in columns), strict=True
-                    )
-                    if name
-                ],
+                partners=_partners(row.partner_ids, [column[at:end] for column in columns]),
                 category=row.category,
                 price=None if math.isnan(row.price) else row.price,
             )
@@ -74,20 +68,31 @@ def neighbours_documents(rows: Sequence[NeighbourRow]) -> list[ItemNeighbours]:
     return documents
 
 
-def neighbour_row(document: ItemNeighbours) -> NeighbourRow:
-    """Return the row that a broadcast document describes.
+def _partners(names: Sequence[str], columns: Sequence[Sequence[float]]) -> list[Partner]:
+    """Return those that have a name."""
+    partners = list(map(Partner, names, *columns))
+    return [partner for partner in partners if partner.item_id] if "" in names else partners
 
-    Raises
-    ------
-    CorruptStateError
-        The document holds no finite numbers.
-    """
-    partners = document.partners
-    weights = np.array([(p.forward, p.backward, p.lag1) for p in partners], np.float32).reshape(-1, 3)
-    amounts = (document.popularity, document.lately, document.price or 0.0)
-    # One call for the array: numbers taken out of it one by one cost more than reading the document.
-    if not (np.isfinite(weights).all() and all(map(math.isfinite, amounts))):
-        raise CorruptStateError(f"neighbours of {document.item_id!r} have weights that are no numbers")
+
+def neighbour_rows(documents: Sequence[ItemNeighbours]) -> list[NeighbourRow | None]:
+    """Return the rows that broadcast documents describe, None for one that holds no finite numbers."""
+    # All at once: a call of numpy for every row would cost more than reading it.
+    partners = [partner for document in documents for partner in document.partners]
+    columns = [[p.forward for p in partners], [p.backward for p in partners], [p.lag1 for p in partners]]
+    weights = np.ascontiguousarray(np.array(columns, np.float32).T)
+    rows: list[NeighbourRow | None] = []
+    broken = set(np.flatnonzero(~np.isfinite(weights).all(axis=1)).tolist())
+    at = 0
+    for document in documents:
+        end = at + len(document.partners)
+        amounts = (document.popularity, document.lately, document.price or 0.0)
+        finite = all(map(math.isfinite, amounts)) and broken.isdisjoint(range(at, end))
+        rows.append(_neighbour_row(document, weights[at:end]) if finite else None)
+        at = end
+    return rows
+
+
+def _neighbour_row(document: ItemNeighbours, weights: Floats32) -> NeighbourRow:
     return NeighbourRow(
         item_id=document.item_id,
         item_hash=hash_id(document.item_id),
@@ -97,8 +102,7 @@ def neighbour_row(document: ItemNeighbours) -> NeighbourRow:
         lately=document.lately,
         time_ms=document.event_time,
         touches=document.touches,
-        partner_ids=[p.item_id for p in partners],
-        partner_hashes=np.array([hash_id(p.item_id) for p in partners], np.uint64),
+        partner_ids=[partner.item_id for partner in document.partners],
         weights=weights,
     )
 

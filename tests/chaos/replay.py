@@ -118,12 +118,12 @@ def deviation(one: dict[int, CooccurrenceStore], other: dict[int, CooccurrenceSt
         if names != sorted(second.rows["hash"][: second.size].tolist()):
             return Deviation([f"partition {partition} holds other items"], math.inf)
         for value in names:
-            a, b = (store.rows[store.row_of(value)] for store in (first, second))
-            exact = zip(_EXACT, _exact(a), _exact(b), strict=True)
+            each = [(store, store.row_of(value)) for store in (first, second)]
+            exact = zip(_EXACT, *(_exact(store.rows[row]) for store, row in each), strict=True)
             differing = [entry for entry in exact if entry[1] != entry[2]]
             if differing or first.name_of(value) != second.name_of(value):
                 unequal.append(f"{first.name_of(value)}: {differing}")
-            for sums in zip(_sums(a), _sums(b), strict=True):
+            for sums in zip(*(_sums(store, row) for store, row in each), strict=True):
                 if sums[0].keys() != sums[1].keys():
                     unequal.append(f"{first.name_of(value)}: other partners")
                     continue
@@ -138,11 +138,13 @@ def _exact(row: np.void) -> list[float | None]:
     return [None if np.isnan(row[name]) else row[name].item() for name in _EXACT]
 
 
-def _sums(row: np.void) -> list[dict[int, float]]:
+def _sums(store: CooccurrenceStore, row: int) -> list[dict[int, float]]:
     """Return the decayed sums of an item, those of its partners by partner."""
-    partners = row["partner"][: row["used"]].tolist()
-    columns = row["weights"][: row["used"]].T.tolist()
-    own = {0: float(row["popularity"]), 1: float(row["lately"])}
+    held = store.rows[row]
+    taken = store.slots.take(np.array([row]), np.array([held["used"]]))
+    partner, weights = (column[0, : held["used"]] for column in taken)
+    partners, columns = partner.tolist(), weights.T.tolist()
+    own = {0: float(held["popularity"]), 1: float(held["lately"])}
     return [own, *(dict(zip(partners, column, strict=True)) for column in columns)]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from online_models import kernels
 from online_models.kernels import PackagedCache
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +60,24 @@ def test_another_source_is_compiled_anew(module):
     run(module)
     (module / "code" / "example.py").write_text(MODULE.replace("a * b + c", "a + b + c"))
     assert run(module) == f"0 {0.1 + 10.0 - 1.0}"
+
+
+def test_a_change_of_what_a_module_imports_is_noticed(monkeypatch, tmp_path):
+    """Kernels and constants of other modules are compiled into a kernel."""
+    package = tmp_path / "online_models"
+    package.mkdir()
+    monkeypatch.setattr(kernels, "_ROOT", tmp_path)
+    (package / "a.py").write_text("from online_models.b import x\n")
+    (package / "b.py").write_text("from online_models import (\n    c,\n)\n")
+    (package / "c.py").write_text("x = 1\n")
+    (package / "d.py").write_text("x = 1\n")
+    before = kernels._stamp(package / "a.py")
+    (package / "d.py").write_text("x = 2\n")
+    kernels._digest.cache_clear()
+    assert kernels._stamp(package / "a.py") == before
+    (package / "c.py").write_text("x = 2\n")
+    kernels._digest.cache_clear()
+    assert kernels._stamp(package / "a.py") != before
 
 
 def test_code_in_a_directory_that_cannot_be_written_is_used(module, monkeypatch):

@@ -1,5 +1,6 @@
 """The stores in one process: nothing is late, nothing too early, and batches do not matter."""
 
+import numpy as np
 from hypothesis import given, settings
 
 from online_models.churn.labels import ExampleBatch
@@ -23,13 +24,14 @@ def apply_all(events, size):
 
 def known_pairs(made):
     """Return every item's touches and partners with their weights."""
-    rows = made.items.rows
+    rows = made.items.rows[: made.items.size]
+    partners, weights = made.items.slots.take(np.arange(rows.size), rows["used"].copy())
     return {
         int(row["hash"]): (
             int(row["touches"]),
-            {int(p): w.round(4).tolist() for p, w in zip(row["partner"], row["weights"], strict=True) if p},
+            {int(p): w.round(4).tolist() for p, w in zip(*pairs, strict=True) if p},
         )
-        for row in rows
+        for row, *pairs in zip(rows, partners, weights, strict=True)
     }
 
 

@@ -171,10 +171,12 @@ class TestHorizon:
 
 def view(store, item):
     """Return partners and weights of an item, whatever slots they are in."""
-    row = store.rows[store.row_of(hash_id(item))]
-    used = int(row["used"])
-    weights = row["weights"][:used].tolist()
-    return {int(partner): tuple(w) for partner, w in zip(row["partner"][:used], weights, strict=True)}
+    row = store.row_of(hash_id(item))
+    used = int(store.rows["used"][row])
+    partners, weights = (
+        column[0, :used].tolist() for column in store.slots.take(np.array([row]), np.array([used]))
+    )
+    return {partner: tuple(w) for partner, w in zip(partners, weights, strict=True)}
 
 
 class TestSlots:

@@ -101,6 +101,14 @@ def test_old_experiments_make_room_for_new_ones():
     assert (names[0], len(names)) == (f"e{MAX_ARMS + 9}", MAX_ARMS // 2)
 
 
+def test_an_experiment_whose_variants_keep_changing_forgets_its_oldest():
+    book = ExperimentBook()
+    for number in range(MAX_ARMS + 3):
+        book.apply(ExperimentOutcomes.of([outcome(f"v{number}", 0, 0, 0, day=number)]))
+    (report,) = book.report()
+    assert {one.name for one in report.variants} == {f"v{number}" for number in range(3, MAX_ARMS + 3)}
+
+
 def test_what_is_no_book_is_refused():
     book = ExperimentBook()
     book.apply(ExperimentOutcomes.of([outcome("control", 0, 0, 0)]))
