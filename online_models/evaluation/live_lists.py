@@ -85,7 +85,8 @@ class LiveLists:
         """
         for subject, items, shown in zip(subjects, lists, current, strict=True):
             self._pending.pop(subject, None)
-            self._pending[subject] = _Pending(items, popular, shown)
+            # A copy: what is given may be a view of all lists of a batch.
+            self._pending[subject] = _Pending(items.copy(), popular, shown)
         while len(self._pending) > self._capacity:
             self._pending.popitem(last=False)
 

@@ -8,6 +8,9 @@ from online_models.events import Int64s
 from online_models.items.candidates import Candidates
 from online_models.items.source import NeighbourSource
 
+_BEFORE, _AFTER, _OWN, _POPULAR = range(4)
+"""How an item became a candidate: as a partner before or after a touch, as one itself, or by popularity."""
+
 
 def explain(
     found: Candidates, places: Int64s, names: Sequence[Sequence[str]], source: NeighbourSource
@@ -38,15 +41,14 @@ def explain(
     ]
 
 
-_BEFORE, _AFTER, _OWN, _POPULAR = range(4)
-
-
 def _sentences(
     source: NeighbourSource, said: list[int], row: Int64s, places: list[int], touched: list[int]
 ) -> list[str]:
-    known = {number: _sentence(source, number, touched) for number in set(said) if number != _POPULAR}
+    known = {number: _sentence(source, number, touched) for number in set(said) - {_POPULAR}}
+    if _POPULAR not in said:
+        return [known[number] for number in said]
     return [
-        known[number] if number in known else _popular(source, int(row[place]), touched[0])
+        _popular(source, int(row[place]), touched[0]) if number == _POPULAR else known[number]
         for number, place in zip(said, places[: len(said)], strict=True)
     ]
 

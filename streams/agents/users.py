@@ -5,11 +5,9 @@ import math
 from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import accumulate, chain, pairwise
 from operator import itemgetter
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from online_models.churn.effects import UserEffects
 from online_models.churn.labels import ExampleBatch
@@ -17,7 +15,7 @@ from online_models.churn.profile import UserStore
 from online_models.churn.rows import IS_TOUCH
 from online_models.churn.settings import UserSettings
 from online_models.evaluation.live_lists import LiveLists
-from online_models.events import EventBatch, Int64s, Reject, hash_ids
+from online_models.events import EventBatch, Int64s, Reject, UInt64s, hash_ids
 from online_models.experiments.outcomes import ExperimentOutcomes
 from online_models.items.compose import Lists
 from online_models.items.pairs import PairBatch, item_partitions
@@ -344,7 +342,7 @@ class UsersHandler:
             versions=[self._lister.version_for(one) for one in seen],
             variants=[self._lister.names(one) for one in seen],
         )
-        hashes = [np.asarray(hash_ids(items), np.uint64) for items in lists.items]
+        hashes = _hashes(lists.items)
         self._live.quality.add(hashes, self._broadcast.shop, self._broadcast.table, self.store.clock.now_ms)
         current = histories.items[:, 0].tolist()
         self._live.published(subjects, hashes, self._broadcast.popular(self._length), current=current)
@@ -387,3 +385,10 @@ class UsersHandler:
             for metric, value in metrics.items():
                 if not math.isnan(value):
                     self._report.recommendation_quality(f"{baseline}_{metric}", value)
+
+
+def _hashes(lists: Sequence[Sequence[str]]) -> list[UInt64s]:
+    """Return the hashes of lists of ids, views of one column."""
+    every = hash_ids(list(chain.from_iterable(lists)))
+    ends = list(accumulate(map(len, lists)))
+    return [every[end - len(ids) : end] for ids, end in zip(lists, ends, strict=True)]
