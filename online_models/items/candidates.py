@@ -6,19 +6,29 @@ from typing import Final
 import numpy as np
 
 from online_models.events import Floats, Int64s
-from online_models.items.evidence import CandidateSettings, Pool, collect, weigh
+from online_models.items.evidence import CandidateSettings
 from online_models.items.features import describe
 from online_models.items.histories import Histories
 from online_models.items.pairs import Floats32
-from online_models.items.source import NeighbourSource, present_heat
+from online_models.items.pool import (
+    BASKET,
+    HELD,
+    NEWEST,
+    OWN,
+    ROW,
+    SCORE,
+    SUPPORT,
+    TOUCHED,
+    TWO_STEPS,
+    collect,
+    weigh,
+)
+from online_models.items.slots import Bools
+from online_models.items.source import Int32s, NeighbourSource, present
+from online_models.kernels import kernel
 
 _OWN_SHARE: Final = 4.0
 _FAR_SHARE: Final = 0.3
-_SUPPORT_SHARE: Final = 1.0
-_BASKET_SHARE: Final = 1.0
-"""What several touches speak for counts more: the items of a basket have no order."""
-_MANY: Final = 2**15
-"""Numbers below it fit into 16 bits, which are sorted by counting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +45,23 @@ class Candidates:
         (c,) the item, as a row of the `NeighbourSource`; distinct within a user.
     features
         (c, f) in the order of `RANK_FEATURES`.
+    touched
+        (n, r) rows of the newest touches, newest first, -1 where unknown.
+    newest
+        (c,) position among them of its latest touch in this session, -1 where it was not touched.
+    by, after
+        (c,) position of the touch that speaks most for it (-1 = none), and whether it came after that touch
+        rather than before.
     """
 
     start: Int64s
     user: Int64s
     row: Int64s
     features: Floats32
+    touched: Int64s
+    newest: Int64s
+    by: Int64s
+    after: Bools
 
 
 def gather(
@@ -64,67 +85,100 @@ def gather(
         Present event time, epoch milliseconds; weights and popularity are decayed to it.
     """
     touched = source.rows_of(histories.items[:, : settings.positions])
-    pool = collect(settings, touched, source.rows_of(histories.own.items), source, now_ms)
-    popularity = present_heat(source, pool.row, now_ms)
-    pool = pool._replace(
-        score=pool.score * np.exp2(-settings.partner_power * popularity),
-        basket=pool.basket * np.exp2(-0.5 * popularity),
+    pool = collect(settings, touched, histories, source, now_ms)
+    slow, fast = present(source, pool.places[:, ROW].astype(np.int64), now_ms)
+    own = np.float32(_OWN_SHARE) * np.log1p(histories.own.counts.astype(np.float32))
+    start = np.zeros(len(touched) + 1, np.int64)
+    kept = np.empty(np.minimum(np.diff(pool.begin), settings.kept).sum(), np.int64)
+    promise = _promise(pool.sums, pool.places, slow, own.ravel(), settings.partner_power)
+    _choose(pool.begin, promise, settings.kept, start, kept)
+    kept = kept[: start[-1]]
+    user = np.repeat(np.arange(len(touched)), np.diff(start))
+    sums, places = pool.sums[kept], pool.places[kept]
+    found = weigh(pool, kept)
+    features = describe(
+        sums, places, found.shares, (slow[kept], fast[kept]), start, touched[:, :1], histories, source, now_ms
     )
-    promise = _promise(pool, popularity, touched.shape[1], histories)
-    free = _free(pool, histories, source)
-    kept, rank, start = _best(pool.user[free], promise[free], len(histories), settings.kept)
-    kept = free[kept]
-    found = weigh(pool, kept, histories.in_session, touched.shape[1])
-    features = describe(found, rank, touched[:, :1], histories, source, now_ms)
-    return Candidates(start, found.user, found.row, features)
+    row, newest = places[:, ROW].astype(np.int64), places[:, NEWEST].astype(np.int64)
+    return Candidates(start, user, row, features, touched, newest, found.by, found.after)
 
 
-def _free(pool: Pool, histories: Histories, source: NeighbourSource) -> Int64s:
-    """Return the candidates that can come next: an event that goes on holds each item once."""
-    width = int(histories.in_event.max(initial=0))
-    if not width:
-        return np.arange(pool.row.size)
-    held = np.arange(width) < histories.in_event[:, None]
-    rows = source.rows_of(np.where(held, histories.items[:, :width], 0))
-    user, place = np.nonzero(rows >= 0)
-    return np.flatnonzero(
-        ~np.isin(pool.user * source.size + pool.row, user * source.size + rows[user, place])
-    )
+@kernel("f4[::1](f8[:, ::1], i4[:, ::1], f8[::1], f4[::1], f8)")
+def _promise(
+    sums: Floats, places: Int32s, popularity: Floats, own: Floats32, partner_power: float
+) -> Floats32:
+    """Return a simple score: pair weights, then what was touched before, then what is popular.
+
+    What several touches speak for counts more, and the more so as the items of a basket have no order.
+
+    Pair weights are divided by powers of the candidates' popularity, in place. What an event that goes on
+    holds cannot come next: its score is -inf.
+    """
+    found = np.empty(len(sums), np.float32)
+    for one in range(len(sums)):
+        if places[one, HELD]:
+            found[one] = -np.inf
+            continue
+        promise = 1e-4 * popularity[one] + sums[one, TOUCHED]
+        if places[one, SUPPORT]:
+            sums[one, SCORE] *= np.exp2(-partner_power * popularity[one])
+            sums[one, BASKET] *= np.exp2(-0.5 * popularity[one])
+            # The sum of three logarithms, for one.
+            near, basket = 1.0 + 100.0 * sums[one, SCORE], 1.0 + 100.0 * sums[one, BASKET]
+            promise += np.log(near * basket * (1.0 + places[one, SUPPORT]))
+        if sums[one, TWO_STEPS]:
+            promise += _FAR_SHARE * np.log1p(100.0 * sums[one, TWO_STEPS])
+        if places[one, OWN] >= 0:
+            promise += own[places[one, OWN]]
+        found[one] = promise
+    return found
 
 
-def _promise(pool: Pool, popularity: Floats, width: int, histories: Histories) -> Floats32:
-    """Return (c,) a simple score: pair weights, then what was touched before, then what is popular."""
-    promise = np.log1p(100.0 * pool.score) + _FAR_SHARE * np.log1p(100.0 * pool.two_steps)
-    promise += _SUPPORT_SHARE * np.log1p(np.bincount(pool.entry_of, minlength=promise.size))
-    promise += _BASKET_SHARE * np.log1p(100.0 * pool.basket)
-    promise += 1e-4 * popularity
-    if width:
-        promise += np.bincount(pool.touch_of, 3.0 / (pool.touch % width + 1), promise.size)
-    promise[pool.own_of] += _OWN_SHARE * np.log1p(histories.own.counts.ravel()[pool.own])
-    return promise.astype(np.float32)
+@kernel("void(i8[::1], i8, i8)")
+def _sink(heap: Int64s, size: int, key: int) -> None:
+    """Put a key in place of the top of a heap of a size and let it sink to where it belongs."""
+    at = 0
+    while 2 * at + 1 < size:
+        child = 2 * at + 1
+        if child + 1 < size and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= key:
+            break
+        heap[at] = heap[child]
+        at = child
+    heap[at] = key
 
 
-def _best(user: Int64s, promise: Floats32, users: int, count: int) -> tuple[Int64s, Int64s, Int64s]:
-    """Return the best `count` candidates of every user in order, each one's place, and where users start."""
-    grid, order, begin = _by_user(user, promise, users)
-    if grid.shape[1] > count:
-        # Few are as good as the last one that is kept: these are put into order, the rest is left alone.
-        least = np.partition(grid, grid.shape[1] - count, axis=1)[:, grid.shape[1] - count]
-        good = np.flatnonzero(promise >= least[user])
-        grid, order, begin = _by_user(user[good], promise[good], users)
-        order = good[order]
-    best = np.argsort(-grid, axis=1, kind="stable")[:, :count]
-    sizes = np.minimum(np.diff(begin), count)
-    held = np.arange(best.shape[1]) < sizes[:, None]
-    rank = np.broadcast_to(np.arange(best.shape[1]), held.shape)[held]
-    return order[(best + begin[:-1, None])[held]], rank, np.concatenate(([0], np.cumsum(sizes)))
+@kernel("void(i8[::1], f4[::1], i8, i8[::1], i8[::1])")
+def _choose(begin: Int64s, promise: Floats32, count: int, start: Int64s, kept: Int64s) -> None:
+    """Write down the best `count` candidates of every user in order, of equal ones the later first.
 
-
-def _by_user(user: Int64s, promise: Floats32, users: int) -> tuple[Floats32, Int64s, Int64s]:
-    """Return a row for each user, filled up with -inf, the candidates in its order, and where each begins."""
-    order = np.argsort(user.astype(np.int16) if users < _MANY else user, kind="stable")
-    begin = np.concatenate(([0], np.cumsum(np.bincount(user, minlength=users))))
-    grid = np.full((users, max(int(np.diff(begin).max(initial=0)), 1)), -np.inf, np.float32)
-    owner = user[order]
-    grid[owner, np.arange(owner.size) - begin[owner]] = promise[order]
-    return grid, order, begin
+    Promises become whole numbers of the same order, the place within the user behind them. The best so far
+    are a heap, its least on top.
+    """
+    bits = promise.view(np.int32)
+    heap = np.empty(count, np.int64)
+    end = 0
+    for user in range(begin.size - 1):
+        size = 0
+        # From the back, where the strongest partners are: who comes later is seldom better.
+        for one in range(begin[user + 1] - 1, begin[user] - 1, -1):
+            if not promise[one] > -np.inf:
+                continue
+            order = np.int64(bits[one])
+            key = ((order if order >= 0 else order ^ 0x7FFFFFFF) << 32) + (one - begin[user])
+            if size < count:
+                at = size
+                size += 1
+                while at and heap[(at - 1) // 2] > key:
+                    heap[at] = heap[(at - 1) // 2]
+                    at = (at - 1) // 2
+                heap[at] = key
+            elif key > heap[0]:
+                _sink(heap, size, key)
+        end += size
+        start[user + 1] = end
+        for place in range(end - 1, end - 1 - size, -1):
+            kept[place] = begin[user] + (heap[0] & 0xFFFFFFFF)
+            size -= 1
+            _sink(heap, size, heap[size])

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from online_models.items.cold import ColdPicks
 from online_models.items.histories import Histories
 from online_models.items.policy import PolicySettings, met
 from online_models.items.shop import Shop
+from online_models.items.slots import Bools
 
 PINNED: Final = "pinned by the shop"
 PROMOTED: Final = ", promoted by the shop"
@@ -53,9 +55,19 @@ class Lists:
         self.scores.extend(others.scores)
         self.reasons.extend(others.reasons)
 
+    def promote(self, boosted: Bools | None) -> None:
+        """Say of items (n, k) that the shop has moved them up; None where it moved nothing."""
+        if boosted is not None:
+            for user, place in np.argwhere(boosted).tolist():
+                self.reasons[user][place] += PROMOTED
+
     def ways(self) -> Counter[str]:
         """Return how many items came in by the ranking, by a boost or a pin of the shop, or as new ones."""
-        return Counter(_way(reason) for reasons in self.reasons for reason in reasons)
+        found: Counter[str] = Counter()
+        # Few sentences stand at most places.
+        for reason, places in Counter(chain.from_iterable(self.reasons)).items():
+            found[_way(reason)] += places
+        return found
 
     def put(self, user: int, place: int, item: str, reason: str) -> None:
         """Put an item into a list, with the score of the one whose place it takes."""

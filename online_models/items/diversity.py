@@ -8,6 +8,7 @@ from online_models.events import Floats, Int64s
 from online_models.items.policy import PolicySettings
 from online_models.items.slots import BACKWARD, FORWARD, Bools
 from online_models.items.source import NeighbourSource, present_heat
+from online_models.kernels import kernel
 
 _LN_2: Final = float(np.log(2.0))
 _SAME_CATEGORY: Final = 0.5
@@ -73,10 +74,29 @@ def arrange(
     if settings.diversity:
         alike = similarity(rows, categories, source, now_ms)
         return _marginal(settings.diversity, relevance(rows, scores), alike, rows, categories, cap=cap)[:, :k]
-    same = _of_one_category(categories)
-    before = np.tril(np.ones(same.shape[1:], np.bool_), -1)
-    over = (same & before).sum(axis=2) >= cap
-    places: Int64s = np.argsort(np.where(rows < 0, 2, over), axis=1, kind="stable")[:, :k]
+    return _capped(rows, categories, cap, min(k, rows.shape[1]))
+
+
+@kernel("i8[:, ::1](i8[:, ::1], i8[:, ::1], i8, i8)")
+def _capped(rows: Int64s, categories: Int64s, cap: int, k: int) -> Int64s:
+    """Return (n, k) places of ranked rows: categories up to their cap, what exceeds it, what is no item."""
+    users, width = rows.shape
+    places = np.empty((users, k), np.int64)
+    order = np.empty(width, np.int64)
+    turn = np.empty(width, np.int64)
+    for user in range(users):
+        for place in range(width):
+            category, held = categories[user, place], 0
+            for other in range(place if category else 0):
+                held += categories[user, other] == category
+            turn[place] = 2 if rows[user, place] < 0 else held >= cap
+        end = 0
+        for wanted in range(3):
+            for place in range(width):
+                if turn[place] == wanted:
+                    order[end] = place
+                    end += 1
+        places[user] = order[:k]
     return places
 
 

@@ -5,11 +5,12 @@ from typing import Final
 import numpy as np
 
 from online_models.events import Floats, Int64s
-from online_models.items.evidence import Evidence
 from online_models.items.histories import Histories
-from online_models.items.own_items import OwnItems
+from online_models.items.own_items import UInt16s, UInt32s
 from online_models.items.pairs import Floats32
-from online_models.items.source import LEAST_HEAT, NeighbourSource, present_heat
+from online_models.items.pool import BASKET, NEWEST, OWN, ROW, SCORE, SUPPORT, TOUCHES, TWO_STEPS
+from online_models.items.source import Int32s, NeighbourSource, present_heat
+from online_models.kernels import kernel
 
 RANK_FEATURES: Final = (
     "forward_last",
@@ -77,12 +78,40 @@ same_category, price_gap
 """
 
 COLUMN: Final = {name: place for place, name in enumerate(RANK_FEATURES)}
-_PERCENT: Final = 100.0
+_WIDTH: Final = len(RANK_FEATURES)
+_LN_2: Final = float(np.log(2.0))
+(
+    _LAG1_SHARE,
+    _RELOAD_SHARE,
+    _TWO_STEPS,
+    _COOCCURRENCE,
+    _BASKET,
+    _RANK,
+    _SUPPORT,
+    _SESSION_RECENCY,
+    _IS_LAST,
+    _IS_SECOND,
+    _SESSION_COUNT,
+    _OWN,
+    _OWN_COUNT,
+    _OWN_AGE,
+    _LOG_POPULARITY,
+    _LOG_LATELY,
+    _TREND,
+    _LAST_POPULARITY,
+    _SESSION_LENGTH,
+    _FALLBACK_POPULARITY,
+    _SAME_CATEGORY,
+    _PRICE_GAP,
+) = range(6, len(RANK_FEATURES))
 
 
 def describe(  # noqa: PLR0917  # columns
-    found: Evidence,
-    rank: Int64s,
+    sums: Floats,
+    places: Int32s,
+    shares: Floats,
+    heat: tuple[Floats, Floats],
+    start: Int64s,
     last: Int64s,
     histories: Histories,
     source: NeighbourSource,
@@ -92,83 +121,106 @@ def describe(  # noqa: PLR0917  # columns
 
     Parameters
     ----------
-    found
-        What speaks for the candidates.
-    rank
-        (c,) place among the user's candidates, from 0.
+    sums, places, shares
+        What speaks for the candidates, by the columns of `Pool` and `Evidence`.
+    heat
+        (c,) log2 of their touches, decayed slowly and fast.
+    start
+        (n + 1,) the candidates of user i are ``start[i]:start[i + 1]``, best first.
     last
         (n, 1) rows of the newest touches, -1 where unknown; (n, 0) where no history has any.
     histories, source, now_ms
         The n users, where rows belong, and present event time in epoch milliseconds.
     """
-    # Column by column in memory; a ranker wants the other order.
-    table = np.zeros((len(RANK_FEATURES), found.row.size), np.float32)
-    table[:3] = _percent(found.forward.T)
-    table[3:6] = _percent(found.backward.T)
-    table[COLUMN["two_steps"]] = _percent(found.two_steps)
-    table[COLUMN["rank"]] = -0.5 * np.log1p(rank)
-    table[COLUMN["support"]] = np.log1p(found.support)
-    table[COLUMN["session_length"]] = 0.5 * np.log1p(histories.session_length)[found.user]
-    _add_session(table, found)
+    users, rows = len(histories), places[:, ROW].astype(np.int64)
+    popularity, category, price = np.zeros(users), np.zeros(users, np.int64), np.full(users, np.nan)
     if last.shape[1]:
-        _add_last(table, found, last[:, 0], source, now_ms)
-    _add_own(table, found, histories.own)
-    _add_popularity(table, found, source, now_ms)
-    lag1 = _percent(found.lag1)
-    table[COLUMN["reload_share"]] = lag1 * table[COLUMN["is_last"]]
-    table[COLUMN["lag1_share"]] = lag1 * (1.0 - table[COLUMN["is_last"]])
-    return np.ascontiguousarray(table.T)
+        known = np.flatnonzero(last[:, 0] >= 0)
+        of_last = last[known, 0]
+        popularity[known] = 0.25 * _LN_2 * present_heat(source, of_last, now_ms)
+        category[known], price[known] = source.categories(of_last), source.prices(of_last)
+    own = histories.own
+    table = np.zeros((rows.size, _WIDTH), np.float32)
+    _describe(
+        start,
+        sums,
+        places,
+        shares,
+        *heat,
+        source.categories(rows),
+        source.prices(rows),
+        popularity,
+        category,
+        price,
+        histories.session_length.astype(np.int64),
+        own.counts.ravel(),
+        own.last_s.ravel(),
+        own.last_s.max(axis=1, initial=0),
+        table,
+    )
+    return table
 
 
-def _percent(share: Floats) -> Floats32:
-    return np.asarray(np.log1p(np.float32(_PERCENT) * share.astype(np.float32)) / np.float32(3.0))
+@kernel("f4(f8)")
+def _percent(share: float) -> np.float32:
+    if not share:
+        return np.float32(0.0)
+    return np.float32(np.log1p(np.float32(100.0) * np.float32(share)) / np.float32(3.0))
 
 
-def _add_session(table: Floats32, found: Evidence) -> None:
-    touched = found.newest >= 0
-    table[COLUMN["session_recency"]] = touched / np.maximum(found.newest + 1.0, 1.0)
-    table[COLUMN["session_count"]] = np.log1p(found.touches)
-    table[COLUMN["is_last"]] = found.newest == 0
-    table[COLUMN["is_second"]] = found.newest == 1
-
-
-def _add_own(table: Floats32, found: Evidence, own: OwnItems) -> None:
-    at = np.flatnonzero(found.own >= 0)
-    place = found.own[at]
-    latest = own.last_s.max(axis=1, initial=0).astype(np.int64)
-    age = latest[found.user[at]] - own.last_s.ravel()[place].astype(np.int64)
-    table[COLUMN["own"], at] = 1.0
-    table[COLUMN["own_count"], at] = np.log1p(own.counts.ravel()[place].astype(np.float64))
-    table[COLUMN["own_age"], at] = 0.1 * np.log1p(age)
-
-
-def _add_popularity(table: Floats32, found: Evidence, source: NeighbourSource, now_ms: int) -> None:
-    settings = source.settings
-    _, fast = source.heat(found.row)
-    log_slow = 0.25 * np.log(2.0) * present_heat(source, found.row, now_ms)
-    log_fast = 0.25 * np.log(2.0) * np.maximum(fast - now_ms / settings.lately_half_life_ms, LEAST_HEAT)
-    table[COLUMN["log_popularity"]] = log_slow
-    table[COLUMN["log_lately"]] = log_fast
-    table[COLUMN["trend"]] = log_fast - log_slow
-    table[COLUMN["cooccurrence"]] = _percent(found.score)
-    table[COLUMN["basket"]] = _percent(found.basket)
-    nothing = (found.support == 0) & (found.own < 0) & (found.two_steps == 0) & (found.newest < 0)
-    table[COLUMN["fallback_popularity"]] = nothing * log_fast
-
-
-def _add_last(table: Floats32, found: Evidence, last: Int64s, source: NeighbourSource, now_ms: int) -> None:
-    """Add what the candidate has to do with the last item."""
-    known = last >= 0
-    safe = np.maximum(last, 0)
-    if not source.size:
-        return
-    popularity = np.where(known, 0.25 * np.log(2.0) * present_heat(source, safe, now_ms), 0.0)
-    category = np.where(known, source.categories(safe), 0)[found.user]
-    price = np.where(known, source.prices(safe), np.nan)[found.user]
-    table[COLUMN["last_popularity"]] = popularity[found.user]
-    table[COLUMN["same_category"]] = (category != 0) & (source.categories(found.row) == category)
-    theirs = source.prices(found.row)
-    both = (price > 0) & (theirs > 0)
-    gap = np.zeros(found.row.size)
-    gap[both] = np.minimum(np.abs(np.log(theirs[both] / price[both])), 2.0)
-    table[COLUMN["price_gap"]] = gap
+@kernel(
+    "void(i8[::1], f8[:, ::1], i4[:, ::1], f8[:, ::1], f8[::1], f8[::1], i8[::1], f8[::1], "
+    "f8[::1], i8[::1], f8[::1], i8[::1], u2[::1], u4[::1], u4[::1], f4[:, ::1])"
+)
+def _describe(  # noqa: PLR0917  # columns
+    start: Int64s,
+    sums: Floats,
+    places: Int32s,
+    shares: Floats,
+    slow: Floats,
+    fast: Floats,
+    category: Int64s,
+    price: Floats,
+    last_popularity: Floats,
+    last_category: Int64s,
+    last_price: Floats,
+    session_length: Int64s,
+    own_count: UInt16s,
+    own_s: UInt32s,
+    latest_s: UInt32s,
+    table: Floats32,
+) -> None:
+    """Write the features of every candidate, user by user, into a row of zeros."""
+    for user in range(start.size - 1):
+        length = 0.5 * np.log1p(session_length[user])
+        for one in range(start[user], start[user + 1]):
+            row = table[one]
+            for column in range(6):
+                row[column] = _percent(shares[one, column])
+            lag1, newest = _percent(shares[one, 6]), places[one, NEWEST]
+            row[_RELOAD_SHARE if newest == 0 else _LAG1_SHARE] = lag1
+            row[_TWO_STEPS] = _percent(sums[one, TWO_STEPS])
+            row[_COOCCURRENCE] = _percent(sums[one, SCORE])
+            row[_BASKET] = _percent(sums[one, BASKET])
+            row[_RANK] = -0.5 * np.log1p(one - start[user])
+            row[_SUPPORT] = np.log1p(places[one, SUPPORT])
+            if newest >= 0:
+                row[_SESSION_RECENCY] = 1.0 / (newest + 1.0)
+                row[_IS_LAST] = newest == 0
+                row[_IS_SECOND] = newest == 1
+                row[_SESSION_COUNT] = np.log1p(places[one, TOUCHES])
+            own = places[one, OWN]
+            if own >= 0:
+                row[_OWN] = 1.0
+                row[_OWN_COUNT] = np.log1p(np.float64(own_count[own]))
+                row[_OWN_AGE] = 0.1 * np.log1p(np.int64(latest_s[user]) - np.int64(own_s[own]))
+            log_slow, log_fast = 0.25 * _LN_2 * slow[one], 0.25 * _LN_2 * fast[one]
+            row[_LOG_POPULARITY], row[_LOG_LATELY] = log_slow, log_fast
+            row[_TREND] = log_fast - log_slow
+            row[_LAST_POPULARITY] = last_popularity[user]
+            row[_SESSION_LENGTH] = length
+            if own < 0 and newest < 0 and places[one, SUPPORT] == 0 and sums[one, TWO_STEPS] == 0.0:
+                row[_FALLBACK_POPULARITY] = log_fast
+            row[_SAME_CATEGORY] = category[one] == last_category[user] and category[one] != 0
+            if price[one] > 0.0 and last_price[user] > 0.0:
+                row[_PRICE_GAP] = min(abs(np.log(price[one] / last_price[user])), 2.0)

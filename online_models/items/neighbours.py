@@ -176,7 +176,8 @@ class NeighbourTable:
 
     def heat(self, rows: Int64s | Int32s) -> tuple[Floats, Floats]:
         """Return slow and fast heat of known rows (n,); -inf where never touched."""
-        return self._heat[0, rows], self._heat[1, rows]
+        slow, fast = self._heat
+        return slow[rows], fast[rows]
 
     def popular(self) -> Int64s:
         """Return the rows that are popular now, hottest first."""

@@ -28,10 +28,10 @@ def offers(
     """
     touched = source.rows_of(histories.items[:, : settings.positions])
     near = weighted_neighbours(settings, touched, source, now_ms)
-    far, _ = two_steps(settings, near, source, now_ms)
+    far = two_steps(settings, near, source, now_ms)
     found: dict[str, Int64s | Int32s] = {
         "partners": near.partners,
-        "two steps": far,
+        "two steps": far.partners,
         "newest touches": touched,
         "own items": source.rows_of(histories.own.items),
         "category": source.of_same_category(touched[:, 0]) if touched.shape[1] else touched,

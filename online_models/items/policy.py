@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from online_models.errors import InvalidParameterError
-from online_models.events import UInt64s
+from online_models.events import Int64s, UInt64s
 from online_models.items.candidates import Candidates
 from online_models.items.histories import Histories
 from online_models.items.slots import Bools
 from online_models.items.source import NeighbourSource
+from online_models.kernels import kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +82,23 @@ def excluded(
         Present event time, epoch milliseconds.
     """
     out = source.nameless(candidates.row)
-    if histories.items.shape[1]:
-        shown = source.rows_of(np.where(histories.in_session > 0, histories.items[:, 0], 0))
+    if candidates.touched.shape[1]:
+        shown = np.where(histories.in_session > 0, candidates.touched[:, 0], -1)
         out |= candidates.row == shown[candidates.user]
-    lately = histories.bought_ms > now_ms - settings.repurchase_window_ms
-    users, places = np.nonzero((histories.bought != 0) & lately)
-    if users.size:
-        rows = source.rows_of(histories.bought[users, places])
-        bought = (users * source.size + rows)[rows >= 0]
-        out |= np.isin(candidates.user * source.size + candidates.row, bought)
+    lately = (histories.bought != 0) & (histories.bought_ms > now_ms - settings.repurchase_window_ms)
+    if lately.any():
+        _strike(candidates.start, candidates.row, source.rows_of(np.where(lately, histories.bought, 0)), out)
     return out
+
+
+@kernel("void(i8[::1], i8[::1], i8[:, ::1], b1[::1])")
+def _strike(start: Int64s, row: Int64s, bought: Int64s, out: Bools) -> None:
+    """Mark the candidates that a user has bought, by rows (n, b) with -1 for none."""
+    for user in range(bought.shape[0]):
+        for place in range(bought.shape[1]):
+            if bought[user, place] >= 0:
+                for one in range(start[user], start[user + 1]):
+                    out[one] |= row[one] == bought[user, place]
 
 
 def met(settings: PolicySettings, histories: Histories, items: UInt64s, now_ms: int) -> Bools:

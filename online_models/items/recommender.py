@@ -1,14 +1,14 @@
 """Lists for users: rank the candidates, then apply the list policy and say why each item is there."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from online_models.events import Floats, Int64s
 from online_models.items.candidates import Candidates, gather
 from online_models.items.cold import ColdItems
-from online_models.items.compose import PROMOTED, Lists, add_cold, pin
+from online_models.items.compose import Lists, add_cold, pin
 from online_models.items.diversity import arrange, damping
 from online_models.items.evidence import CandidateSettings
 from online_models.items.histories import Histories
@@ -18,6 +18,7 @@ from online_models.items.reasons import explain
 from online_models.items.shop import Shop
 from online_models.items.slots import Bools
 from online_models.items.source import NeighbourSource
+from online_models.kernels import kernel
 
 _CHUNK: Final = 64
 _NO_SHOP: Final = Shop()
@@ -37,6 +38,15 @@ class Ranking:
 
     rows: Int64s
     scores: Floats
+
+
+class _Listed(NamedTuple):
+    """Lists, (n, k) each: places among the candidates, rows and scores, and what the shop has moved up."""
+
+    places: Int64s
+    rows: Int64s
+    scores: Floats
+    boosted: Bools | None
 
 
 class Recommender:
@@ -101,7 +111,8 @@ class Recommender:
         """
         if len(histories) <= _CHUNK:
             found = self.candidates(histories, source, now_ms)
-            return _best(found, self.ranker.score_many(found.features), k)
+            scores = self.ranker.score_many(found.features)
+            return _ranking(found, scores, best_places(found.start, scores, k))
         parts = [self.rank(part, source, now_ms, k) for part in _chunks(histories)]
         return Ranking(np.concatenate([p.rows for p in parts]), np.concatenate([p.scores for p in parts]))
 
@@ -131,16 +142,11 @@ class Recommender:
         """
         lists = Lists([], [], [])
         for part in _chunks(histories):
-            ranking, boosted = self._listed(part, source, now_ms, k, shop)
-            reasons = explain(self._candidates, ranking.rows, part, source, now_ms)
-            made = Lists(
-                [[source.item_id(row) for row in rows if row >= 0] for rows in ranking.rows.tolist()],
-                [[score for score in scored if score > -np.inf] for scored in ranking.scores.tolist()],
-                [
-                    [text + PROMOTED if up else text for text, up in zip(*pair, strict=False)]
-                    for pair in zip(reasons, boosted.tolist(), strict=True)
-                ],
-            )
+            found, listed = self._listed(part, source, now_ms, k, shop)
+            names = [[source.item_id(row) for row in rows if row >= 0] for rows in listed.rows.tolist()]
+            scores = [kept[: len(held)] for kept, held in zip(listed.scores.tolist(), names, strict=True)]
+            made = Lists(names, scores, explain(found, listed.places, names, source))
+            made.promote(listed.boosted)
             cold = self._cold.pick(shop, part, source, now_ms, int(k * self.policy.cold_share + 0.5))
             add_cold(made, cold, shop, k)
             pin(made, self.policy, part, shop, now_ms, k=k)
@@ -149,20 +155,23 @@ class Recommender:
 
     def _listed(
         self, histories: Histories, source: NeighbourSource, now_ms: int, k: int, shop: Shop
-    ) -> tuple[Ranking, Bools]:
-        """Return what is listed by rank, policy and shop, and (n, k) what the shop has moved up."""
+    ) -> tuple[Candidates, _Listed]:
+        """Return the candidates, and what of them is listed by rank, policy and shop."""
         policy = self.policy
         found = self.candidates(histories, source, now_ms)
         out, bonus = shop.judge(found.row, source, now_ms)
         out |= excluded(policy, found, histories, source, now_ms)
         scores = self.ranker.score_many(found.features) + bonus
         scores -= damping(policy.popularity_damping, found.row, source, now_ms)
-        ranking = _best(found, np.where(out, -np.inf, scores), policy.depth * k)
+        scores[out] = -np.inf
+        places = best_places(found.start, scores, policy.depth * k)
+        ranking = _ranking(found, scores, places)
         categories = shop.categories(ranking.rows, source)
-        places = arrange(policy, ranking.rows, ranking.scores, categories, source, k=k, now_ms=now_ms)
-        rows = np.take_along_axis(ranking.rows, places, axis=1)
-        listed = Ranking(rows, np.take_along_axis(ranking.scores, places, axis=1))
-        return listed, np.isin(rows, found.row[bonus > 0.0])
+        order = arrange(policy, ranking.rows, ranking.scores, categories, source, k=k, now_ms=now_ms)
+        each = np.arange(len(order))[:, None]
+        places = places[each, order]
+        up = (bonus[places] > 0.0) & (places >= 0) if bonus.any() else None
+        return found, _Listed(places, ranking.rows[each, order], ranking.scores[each, order], up)
 
 
 def _chunks(histories: Histories) -> list[Histories]:
@@ -170,17 +179,38 @@ def _chunks(histories: Histories) -> list[Histories]:
     return [histories.take(slice(i, i + _CHUNK)) for i in range(0, len(histories), _CHUNK)]
 
 
-def _best(found: Candidates, scores: Floats, k: int) -> Ranking:
-    """Return the k best candidates of each user."""
-    users = found.start.size - 1
+def _ranking(found: Candidates, scores: Floats, places: Int64s) -> Ranking:
+    """Return the candidates at places (n, k), -1 where there are fewer."""
     if not scores.size:
-        return Ranking(np.full((users, k), -1, np.int64), np.full((users, k), -np.inf))
-    width = max(int((found.start[1:] - found.start[:-1]).max()), k)
-    grid = np.full((users, width), -np.inf)
-    grid[found.user, np.arange(scores.size) - found.start[found.user]] = scores
-    user = np.arange(users)[:, None]
-    places = np.argpartition(-grid, k - 1, axis=1)[:, :k] if width > k else np.arange(k)[None, :]
-    places = places[user if width > k else 0, np.argsort(-grid[user, places], axis=1, kind="stable")]
-    best = grid[user, places]
-    rows = np.where(best > -np.inf, found.row.take(found.start[:-1, None] + places, mode="clip"), -1)
-    return Ranking(rows, best)
+        return Ranking(places, np.full(places.shape, -np.inf))
+    held = places >= 0
+    return Ranking(np.where(held, found.row[places], -1), np.where(held, scores[places], -np.inf))
+
+
+@kernel("i8[:, ::1](i8[::1], f8[::1], i8)")
+def best_places(start: Int64s, scores: Floats, k: int) -> Int64s:
+    """Return (n, k) the candidates with the best scores above -inf, of equal ones the first; -1 behind them.
+
+    Parameters
+    ----------
+    start
+        (n + 1,) the candidates of user i are ``start[i]:start[i + 1]``.
+    scores
+        (c,) their scores.
+    k
+        How many of each user, at least 1.
+    """
+    places = np.full((start.size - 1, k), -1, np.int64)
+    for user in range(start.size - 1):
+        best, size = places[user], 0
+        for one in range(start[user], start[user + 1]):
+            score = scores[one]
+            if not score > -np.inf or (size == k and not score > scores[best[k - 1]]):
+                continue
+            at = min(size, k - 1)
+            while at and scores[best[at - 1]] < score:
+                best[at] = best[at - 1]
+                at -= 1
+            best[at] = one
+            size = min(size + 1, k)
+    return places

@@ -90,6 +90,16 @@ def present_heat(source: NeighbourSource, rows: Int64s | Int32s, now_ms: int) ->
     return np.maximum(heat - now_ms / source.settings.half_life_ms, LEAST_HEAT)
 
 
+def present(source: NeighbourSource, rows: Int64s | Int32s, now_ms: int) -> tuple[Floats, Floats]:
+    """Return log2 of the touches of known rows (n,) decayed slowly and fast, `LEAST_HEAT` at least."""
+    slow, fast = source.heat(rows)
+    settings = source.settings
+    return (
+        np.maximum(slow - now_ms / settings.half_life_ms, LEAST_HEAT),
+        np.maximum(fast - now_ms / settings.lately_half_life_ms, LEAST_HEAT),
+    )
+
+
 def log2_or_none(counts: Floats) -> Floats:
     """Return log2, -inf for zero, without a warning."""
     with np.errstate(divide="ignore"):
