@@ -28,6 +28,13 @@ PARTS: Final = {
 
 _BLOCK: Final = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _MIB: Final = 2**20
+_RESIDENT: Final = {
+    "user": "100,000 users",
+    "item": "100,000 items, in their partitions",
+    "item, broadcast": "100,000 items, as every worker knows them",
+    "full item": "100,000 items with a partner in every slot, in their partitions",
+    "full item, broadcast": "the same, as every worker knows them",
+}
 
 Figures = Mapping[str, Any]
 
@@ -128,13 +135,10 @@ def latency_table(found: Figures) -> list[str]:
 
 def memory_table(found: Figures) -> list[str]:
     """Return resident memory of users and items."""
-    user, item, known = (found[name] * 1e5 / _MIB for name in ("user", "item", "item, broadcast"))
     return [
         "| what | resident |",
         "|---|---|",
-        f"| 100,000 users | {user:,.0f} MiB |",
-        f"| 100,000 items, in their partitions | {item:,.0f} MiB |",
-        f"| 100,000 items, as every worker knows them | {known:,.0f} MiB |",
+        *(f"| {what} | {found[name] * 1e5 / _MIB:,.0f} MiB |" for name, what in _RESIDENT.items()),
     ]
 
 

@@ -48,6 +48,10 @@ class Decoding:
         """Do nothing."""
         return ()
 
+    def idle(self, now_ms: int) -> Sequence[Output]:  # noqa: ARG002  # no clock
+        """Do nothing."""
+        return ()
+
     def dirty_rows(self) -> Sequence[Row]:
         """Return nothing."""
         return ()

@@ -222,19 +222,20 @@ class CooccurrenceStore:
         # Rows will be used again: whatever was derived from them is outdated.
         self.changes += self.size
 
-    def publish(self, wall_ms: int | None = None) -> list[NeighbourRow]:
+    def publish(self, now_ms: int = 0, sent_ms: int | None = None) -> list[NeighbourRow]:
         """Return the rows due for broadcast and count them as published.
 
         An item whose id is not known yet cannot be spoken of outside and waits for its next change.
 
         Parameters
         ----------
-        wall_ms
-            Present time, epoch milliseconds, where the wall clock moves time on; else the records do.
+        now_ms
+            Event time, epoch milliseconds, where it has gone on beyond the records.
+        sent_ms
+            Broker time, epoch milliseconds; that of the last record by default.
         """
-        now_ms = self._now_ms if wall_ms is None else max(self._now_ms, wall_ms)
-        sent_ms = self._sent_ms if wall_ms is None else wall_ms
-        due = self._throttle.due(self._table.rows["touches"], now_ms, sent_ms)
+        sent_ms = self._sent_ms if sent_ms is None else sent_ms
+        due = self._throttle.due(self._table.rows["touches"], max(now_ms, self._now_ms), sent_ms)
         if not due.size:
             return []
         return [row for row in self._describe(due, self.settings.published_partners) if row.item_id]

@@ -46,7 +46,7 @@ class CooccurrenceSettings:
     published_partners: int = 50
     publish_growth: float = 0.05
     publish_interval_ms: int = 60_000
-    publish_pause_ms: int = 1_000
+    publish_pause_ms: int = 5_000
     max_items: int = 250_000
     state_ttl_ms: int = 400 * _DAY_MS
 

@@ -60,7 +60,11 @@ class ItemsHandler:
 
     def tick(self, now_ms: int) -> Sequence[Output]:
         """Return the neighbour rows that have waited long enough; weights decay without ticks."""
-        return self._published(self.store.publish(now_ms))
+        return self._published(self.store.publish(now_ms, now_ms))
+
+    def idle(self, now_ms: int) -> Sequence[Output]:
+        """Return the neighbour rows that waited for broker time only."""
+        return self._published(self.store.publish(sent_ms=now_ms))
 
     def _published(self, due: Sequence[NeighbourRow]) -> list[Output]:
         self._report.outputs(self._neighbours, len(due))

@@ -124,6 +124,10 @@ class TrainerHandler:
         """Do nothing: models learn from labels, not from time."""
         return ()
 
+    def idle(self, now_ms: int) -> Sequence[Output]:  # noqa: ARG002  # see below
+        """Do nothing: nothing is held back."""
+        return ()
+
     def dirty_rows(self) -> Sequence[Row]:
         """Return the rows changed since the last checkpoint."""
         return self.store.dirty_rows()

@@ -139,6 +139,10 @@ class UsersHandler:
         effects = self.store.tick(now_ms, self._broadcast.scorer, self._broadcast.bandit)
         return [*self._follow(effects, -1), *self._experiments()]
 
+    def idle(self, now_ms: int) -> Sequence[Output]:  # noqa: ARG002  # see below
+        """Do nothing: nothing is held back."""
+        return ()
+
     def dirty_rows(self) -> Sequence[Row]:
         """Return the rows changed since the last checkpoint."""
         return self.store.dirty_rows()

@@ -56,9 +56,9 @@ class Handler(Protocol):
     """The logic and state of one source partition; pure bookkeeping, no I/O, never called concurrently.
 
     The engine calls `restore` any number of times (chunks of rows in log order, later rows of a key replace
-    earlier ones), then `restored` once, then `apply` and `tick`. After each checkpoint interval it takes
-    `dirty_rows`, and commits them together with the outputs and the position in one transaction. If `apply`
-    or `tick` raises, the handler is thrown away and a fresh one is restored from the last checkpoint.
+    earlier ones), then `restored` once, then `apply`, `tick` and `idle`. After each checkpoint interval it
+    takes `dirty_rows`, and commits them together with the outputs and the position in one transaction. If
+    `apply` or `tick` raises, the handler is thrown away and a fresh one is restored from the last checkpoint.
     """
 
     def restore(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
@@ -72,6 +72,12 @@ class Handler(Protocol):
 
     def tick(self, now_ms: int) -> Sequence[Output]:
         """Advance the partition's clock to `now_ms` (live clock only) and return what to produce."""
+
+    def idle(self, now_ms: int) -> Sequence[Output]:
+        """Return what was held back for a time that is now over, where the log has been read to its end.
+
+        Called about once a second with the wall clock, whatever the clock of the partition.
+        """
 
     def dirty_rows(self) -> Sequence[Row]:
         """Return the rows changed since the last call, encoded, and count them as clean."""

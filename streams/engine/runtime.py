@@ -104,8 +104,7 @@ class Runtime:
         self._restorer = Restorer(broker, settings.restore_deadline_s, settings.accept_gap, self.observer)
         app.runtime = self
         app.task(self._checkpoints)
-        if settings.live_clock:
-            app.task(self._ticks)
+        app.task(self._ticks)
         # Not a task of the app: Faust starts those only once its consumer has got somewhere.
         self._spawn(Watchdog(self, broker, settings).run())
 
@@ -296,17 +295,18 @@ class Runtime:
                 self._open(source)
 
     async def _ticks(self) -> None:
-        """Advance partitions that have read to the end by the wall clock."""
+        """Tell partitions that have read to the end the time; a live clock advances by it."""
         while not self._stopping:
             await asyncio.sleep(1.0)
             now = self._clock_ms()
             for partition in self.readable():
                 idle = partition.position == partition.issued_end == partition.fetch_next
                 if partition.caught_up and idle and self._backpressure.has_room:
-                    outputs = partition.handler.tick(now)
-                    if outputs:
-                        partition.add_outputs(outputs)
-                        partition.moved = True
+                    outputs = [*partition.handler.idle(now)]
+                    if self.settings.live_clock:
+                        outputs += partition.handler.tick(now)
+                    partition.add_outputs(outputs)
+                    partition.moved |= bool(outputs)
 
     # -- checkpoints --------------------------------------------------------------------------------------
 

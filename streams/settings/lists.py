@@ -22,8 +22,8 @@ class Recommendations(Section):
     )
     publish_interval: timedelta = period(
         "1m",
-        "Event time after which a changed item row is published anyway; but never twice within a second of "
-        "the time at which the log was written.",
+        "Event time after which a changed item row is published anyway; but never twice within five seconds "
+        "of the time at which the log was written.",
     )
     ranker_examples_per_second: float = setting(
         20.0,

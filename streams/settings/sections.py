@@ -203,7 +203,7 @@ class State(Section):
     )
     max_items: int = setting(
         250_000,
-        "Items of a partition; beyond, those that have faded most are forgotten. 3 kB each at 128 slots.",
+        "Items of a partition; beyond, those that have faded most are forgotten. Up to 3 kB each.",
         at_least=1,
     )
     dedupe_max_ids: int = setting(

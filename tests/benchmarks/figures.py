@@ -51,7 +51,15 @@ def parts():
             STREAMS: {"skipped": "there is no java"},
             "run": _RUN,
         },
-        "memory": {"user": 1_000.0, "item": 1_500.0, "item, broadcast": 1_500.0, "label": 50.0, "run": _RUN},
+        "memory": {
+            "user": 1_000.0,
+            "item": 1_500.0,
+            "item, broadcast": 1_500.0,
+            "full item": 3_000.0,
+            "full item, broadcast": 2_000.0,
+            "label": 50.0,
+            "run": _RUN,
+        },
         "growth": {
             "base": {
                 "cost": 100.0,

@@ -55,6 +55,9 @@ class Counting:
     def tick(self, now_ms: int) -> Sequence[Output]:
         return ()
 
+    def idle(self, now_ms: int) -> Sequence[Output]:
+        return ()
+
     def dirty_rows(self) -> Sequence[Row]:
         rows = [(key.encode(), msgspec.msgpack.encode(self.counts[key])) for key in sorted(self.dirty)]
         self.dirty.clear()

@@ -283,18 +283,25 @@ class TestOnlyWorker:
 
 
 class TestLiveClock:
-    async def test_the_wall_clock_ticks_partitions_that_have_read_to_the_end(self, bench):
+    @pytest.mark.parametrize("live_clock", [True, False])
+    async def test_partitions_that_have_read_to_the_end_are_told_the_time(self, bench, live_clock):
+        """And a live clock goes by it."""
+
         class Ticking(Items):
             def tick(self, now_ms: int) -> Sequence[Output]:
                 assert sum(self.counts.values()) == 20, "no tick before the log was read"
-                return [Output(f"{self.group}-dlq", 0, b"tick", b"%d" % now_ms)]
+                return [Output(f"{self.group}-dlq", 0, b"", b"%d tick" % now_ms)]
+
+            def idle(self, now_ms: int) -> Sequence[Output]:
+                return [Output(f"{self.group}-dlq", 0, b"", b"%d idle" % now_ms)]
 
         bench.send(20)
-        runtime = await bench.start(lambda p: Ticking(bench.group, p, 1), live_clock=True)
-        await until(lambda: len(bench.values("dlq")) >= 2, "two ticks, committed")
+        runtime = await bench.start(lambda p: Ticking(bench.group, p, 1), live_clock=live_clock)
+        await until(lambda: len(bench.values("dlq")) >= 3, "told twice, committed")
         await bench.stop(runtime)
-        times = [int(value) for value in bench.values("dlq")]
-        assert times == sorted(times)
+        told = [value.split() for value in bench.values("dlq")]
+        assert [int(now) for now, _ in told] == sorted(int(now) for now, _ in told)
+        assert {call for _, call in told} == ({b"tick", b"idle"} if live_clock else {b"idle"})
 
 
 class TestStarting:

@@ -30,6 +30,17 @@ def test_an_evicted_item_loses_its_broadcast_row_and_gets_a_new_one_when_it_come
     assert metrics.value("keepstream_evicted_rows_total", agent="items", reason="idle") == 2
 
 
+def test_what_waits_for_broker_time_goes_out_when_no_further_record_comes():
+    handler = ItemsHandler(SETTINGS, 3, "neighbours", Metrics())
+    first, second = (record(n, (n, "a", 5 + n))._replace(timestamp=70_000 + n) for n in range(2))
+    assert len(handler.apply([first])) == 1
+    assert handler.apply([second]) == []
+    assert handler.idle(74_999) == []
+    [(key, value)] = rows_of(handler.idle(75_000))
+    assert (key, b'"touches":2' in value) == (b"a", True)
+    assert handler.idle(90_000) == handler.tick(DAY_MS) == []
+
+
 class TestBroadcast:
     def broadcast(self):
         return Broadcast(
