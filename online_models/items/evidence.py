@@ -11,6 +11,7 @@ from online_models.events import Floats, Int64s
 from online_models.items.pairs import Floats32
 from online_models.items.slots import BACKWARD, FORWARD
 from online_models.items.source import Int32s, NeighbourSource, present_heat
+from online_models.kernels import kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def weighted_neighbours(
     scale = decay * np.exp2(-settings.source_power * lasting) / (position + 1)
     share = decay / (np.exp2(lasting) + 1.0) / np.maximum(position - 1, 1)
     return WeightedNeighbours(
-        user, in_order(position), in_order(near.partners), in_order(near.weights), scale, share
+        in_order(user), in_order(position), in_order(near.partners), in_order(near.weights), scale, share
     )
 
 
@@ -134,17 +135,47 @@ def two_steps(
         Present event time, epoch milliseconds.
     """
     width = settings.second_partners
-    begin = np.flatnonzero(near.position < settings.second_positions)
-    partners, weights = near.partners[begin, :width], near.weights[begin, :width]
-    share = near.share_scale[begin] / (near.position[begin] + 1)
-    speaks = (weights[:, :, FORWARD] + weights[:, :, BACKWARD]) * share[:, None]
-    touch, place = np.nonzero(partners >= 0)
-    middle = partners[touch, place]
+    user, middle, speaks = _followed(
+        near.user,
+        near.position,
+        near.partners,
+        near.weights,
+        near.share_scale,
+        settings.second_positions,
+        width,
+    )
     steps = source.neighbours(middle, width)
     instant = now_ms / source.settings.half_life_ms
     touches = np.exp2(present_heat(source, middle, now_ms)) + 1.0
-    scale = speaks[touch, place] * np.exp2(steps.instant - instant) / touches
-    return Steps(near.user[begin[touch]], in_order(steps.partners), in_order(steps.weights), scale)
+    scale = speaks * np.exp2(steps.instant - instant) / touches
+    return Steps(user, in_order(steps.partners), in_order(steps.weights), scale)
+
+
+@kernel("Tuple((i8[::1], i4[::1], f8[::1]))(i8[::1], i8[::1], i4[:, ::1], f4[:, :, ::1], f8[::1], i8, i8)")
+def _followed(  # noqa: PLR0917  # columns
+    user: Int64s,
+    position: Int64s,
+    partners: Int32s,
+    weights: Floats32,
+    share_scale: Floats,
+    positions: int,
+    width: int,
+) -> tuple[Int64s, Int32s, Floats]:
+    """Return the first partners of the newest touches: whose, which, and how much speaks for them."""
+    width = min(width, partners.shape[1])
+    most = user.size * width
+    owner, middle, speaks = np.empty(most, np.int64), np.empty(most, np.int32), np.empty(most)
+    end = 0
+    for touch in range(user.size):
+        if position[touch] >= positions:
+            continue
+        share = share_scale[touch] / (position[touch] + 1)
+        for place in range(width):
+            if partners[touch, place] >= 0:
+                both = weights[touch, place, FORWARD] + weights[touch, place, BACKWARD]
+                owner[end], middle[end], speaks[end] = user[touch], partners[touch, place], both * share
+                end += 1
+    return owner[:end], middle[:end], speaks[:end]
 
 
 def in_order(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
