@@ -242,7 +242,9 @@ class Pipeline:
         """
         self.settle()
         rows, examples = self._examine(followed, context)
-        best = np.argsort(-self.ranker.network.score_many(examples.features), kind="stable")[:k]
+        best = np.argsort(
+            -self.ranker.network.score_many(examples.features.astype(np.float32)), kind="stable"
+        )[:k]
         ranked = np.zeros(k, dtype=np.uint64)
         ranked[: best.size] = self.items.rows["hash"][rows[best]]
         return ranked

@@ -12,6 +12,8 @@ from online_models.items.shop import Shop
 from online_models.items.source import LEAST_HEAT, NeighbourSource, present_heat
 
 _WINDOW: Final = 2_000
+_TOGETHER: Final = 64
+"""Lists that are described at once: one by one it would take longer than to make them."""
 
 
 class ListQuality:
@@ -39,9 +41,11 @@ class ListQuality:
         self._known = 0
         self._touches = 0.0
         self._last: dict[str, float] = {}
+        self._waiting: list[UInt64s] = []
+        self._moment: tuple[Shop, NeighbourSource, int] | None = None
 
     def add(self, lists: Sequence[UInt64s], shop: Shop, source: NeighbourSource, now_ms: int) -> None:
-        """Take lists that were published.
+        """Take lists that were published; they are described once they are many, or somebody asks.
 
         Parameters
         ----------
@@ -54,8 +58,22 @@ class ListQuality:
         now_ms
             Present event time, epoch milliseconds.
         """
-        if not lists:
-            return
+        self._waiting += lists
+        self._moment = shop, source, now_ms
+        if len(self._waiting) >= _TOGETHER:
+            self._take(shop, source, now_ms)
+
+    def get(self) -> dict[str, float]:
+        """Return the four properties; nothing before the first list."""
+        if self._waiting and self._moment:
+            self._take(*self._moment)
+        if self._last or not self._lists:
+            return self._last
+        return self._properties.get(self._known)
+
+    def _take(self, shop: Shop, source: NeighbourSource, now_ms: int) -> None:
+        """Describe the lists that wait."""
+        lists, self._waiting = self._waiting, []
         table = np.zeros((len(lists), max(1, *map(len, lists))), np.uint64)
         for place, listed in enumerate(lists):
             table[place, : len(listed)] = listed
@@ -70,12 +88,6 @@ class ListQuality:
             if self._lists == self._window:
                 self._last = self._properties.get(self._known)
                 self._properties, self._lists = ListProperties(), 0
-
-    def get(self) -> dict[str, float]:
-        """Return the four properties; nothing before the first list."""
-        if self._last or not self._lists:
-            return self._last
-        return self._properties.get(self._known)
 
     def _describe(self, table: UInt64s, shop: Shop, source: NeighbourSource, now_ms: int) -> None:
         rows = np.where(table != 0, source.rows_of(table), -1)

@@ -12,6 +12,8 @@ from online_models.evaluation.prequential import FadingRanking
 from online_models.events import UInt64s
 
 _HALF_LIFE: Final = 10_000
+_TOGETHER: Final = 100
+"""Judged lists that are added up at once."""
 
 
 class _Pending(NamedTuple):
@@ -63,6 +65,7 @@ class LiveLists:
         self._pending: OrderedDict[str, _Pending] = OrderedDict()
         self._lists = FadingRanking(half_life=half_life)
         self._popularity = FadingRanking(half_life=half_life)
+        self._ranks: list[tuple[int, int]] = []
         self.cases = 0
         self.quality = ListQuality()
 
@@ -88,17 +91,15 @@ class LiveLists:
 
     def touched(self, subjects: Sequence[str], items: Sequence[int]) -> None:
         """Judge the lists of users by the items they touch, in log order."""
-        ranks: list[tuple[int, int]] = []
+        before = len(self._ranks)
         for subject, item in zip(subjects, items, strict=True):
             pending = self._pending.get(subject)
             if pending is not None and item != pending.current:
                 del self._pending[subject]
-                ranks.append((_rank(pending.items, item), _rank(pending.popular, item)))
-        if ranks:
-            columns = np.array(ranks, np.int64)
-            self._lists.update(columns[:, 0])
-            self._popularity.update(columns[:, 1])
-            self.cases += len(ranks)
+                self._ranks.append((_rank(pending.items, item), _rank(pending.popular, item)))
+        self.cases += len(self._ranks) - before
+        if len(self._ranks) >= _TOGETHER:
+            self._take()
 
     def forget(self, subject: str) -> None:
         """Drop the list of an erased user."""
@@ -106,9 +107,19 @@ class LiveLists:
 
     def get(self) -> dict[str, dict[str, float]]:
         """Return the metrics of the lists with what they are made of, and of the popularity baseline."""
+        self._take()
         return {"lists": self._lists.get() | self.quality.get(), "popularity": self._popularity.get()}
+
+    def _take(self) -> None:
+        """Add up the places that were found since the last time."""
+        if self._ranks:
+            columns = np.array(self._ranks, np.int64)
+            self._ranks = []
+            self._lists.update(columns[:, 0])
+            self._popularity.update(columns[:, 1])
 
 
 def _rank(items: UInt64s, item: int) -> int:
-    found = np.flatnonzero(items == np.uint64(item))
-    return int(found[0]) if found.size else -1
+    # Lists are short: a list of numbers is searched before an array has been compared.
+    plain = items.tolist()
+    return plain.index(item) if item in plain else -1

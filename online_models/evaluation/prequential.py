@@ -117,6 +117,7 @@ class FadingRanking:
 
     def __init__(self, cutoffs: Sequence[int] = (5, 10, 20), half_life: float = float("inf")) -> None:
         self.cutoffs = tuple(cutoffs)
+        self._ends = np.array(self.cutoffs, np.int64)
         names = [f"{name}@{cutoff}" for cutoff in self.cutoffs for name in ("hit_rate", "mrr")]
         self._means = FadingMeans(names, half_life)
 
@@ -127,11 +128,11 @@ class FadingRanking:
 
     def update(self, ranks: Int64s) -> None:
         """Take the (n,) ranks of the targets, 0 for the head of the list, -1 where the list lacks it."""
-        columns = []
-        for cutoff in self.cutoffs:
-            hit = (ranks >= 0) & (ranks < cutoff)
-            columns += [hit.astype(np.float64), np.where(hit, 1 / (np.maximum(ranks, 0) + 1), 0.0)]
-        self._means.update(np.stack(columns, axis=1))
+        values = np.empty((ranks.size, len(self._means.names)))
+        hit = (ranks >= 0)[:, None] & (ranks[:, None] < self._ends)
+        values[:, 0::2] = hit
+        values[:, 1::2] = hit / (np.maximum(ranks, 0) + 1)[:, None]
+        self._means.update(values)
 
     def get(self) -> dict[str, float]:
         """Return ``hit_rate@k`` and ``mrr@k`` for every cutoff."""

@@ -127,7 +127,7 @@ def _promise(
             near, basket = 1.0 + 100.0 * sums[one, SCORE], 1.0 + 100.0 * sums[one, BASKET]
             promise += np.log(near * basket * (1.0 + places[one, SUPPORT]))
         if sums[one, TWO_STEPS]:
-            promise += _FAR_SHARE * np.log1p(100.0 * sums[one, TWO_STEPS])
+            promise += _FAR_SHARE * np.log(1.0 + 100.0 * sums[one, TWO_STEPS])
         if places[one, OWN] >= 0:
             promise += own[places[one, OWN]]
         found[one] = promise

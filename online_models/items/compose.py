@@ -105,7 +105,7 @@ def add_cold(lists: Lists, picks: ColdPicks, shop: Shop, k: int) -> None:
     k
         Length of a list.
     """
-    for user, rows in enumerate(picks.rows.tolist()):
+    for user, rows in enumerate(picks.rows.tolist() if picks.rows.shape[1] else ()):
         known = set(lists.items[user])
         new = [
             (place, row)

@@ -1,5 +1,7 @@
 """Reading an items' store directly, as if every change were broadcast at once."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -81,6 +83,10 @@ class DirectNeighbours:
     def item_id(self, row: int) -> str:
         """Return the id of an item, "" where only its hash is known."""
         return self._store.name_of(int(self._store.rows["hash"][row]))
+
+    def item_ids(self, rows: Sequence[int]) -> list[str]:
+        """Return the ids of several items."""
+        return [self.item_id(row) for row in rows]
 
     def nameless(self, rows: Int64s) -> npt.NDArray[np.bool_]:
         """Return which of known rows (n,) are known by their hash only."""

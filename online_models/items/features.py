@@ -165,7 +165,7 @@ def describe(  # noqa: PLR0917  # columns
 def _percent(share: float) -> np.float32:
     if not share:
         return np.float32(0.0)
-    return np.float32(np.log1p(np.float32(100.0) * np.float32(share)) / np.float32(3.0))
+    return np.float32(np.log(1.0 + 100.0 * share) / 3.0)
 
 
 @kernel(
@@ -190,7 +190,11 @@ def _describe(  # noqa: PLR0917  # columns
     latest_s: UInt32s,
     table: Floats32,
 ) -> None:
-    """Write the features of every candidate, user by user, into a row of zeros."""
+    """Write the features of every candidate, user by user, into a row of zeros.
+
+    What single precision shows of log(1 + x) a logarithm in double precision has right, in a third of log1p's
+    time.
+    """
     for user in range(start.size - 1):
         length = 0.5 * np.log1p(session_length[user])
         for one in range(start[user], start[user + 1]):
@@ -202,18 +206,18 @@ def _describe(  # noqa: PLR0917  # columns
             row[_TWO_STEPS] = _percent(sums[one, TWO_STEPS])
             row[_COOCCURRENCE] = _percent(sums[one, SCORE])
             row[_BASKET] = _percent(sums[one, BASKET])
-            row[_RANK] = -0.5 * np.log1p(one - start[user])
-            row[_SUPPORT] = np.log1p(places[one, SUPPORT])
+            row[_RANK] = -0.5 * np.log(1.0 + one - start[user])
+            row[_SUPPORT] = np.log(1.0 + places[one, SUPPORT])
             if newest >= 0:
                 row[_SESSION_RECENCY] = 1.0 / (newest + 1.0)
                 row[_IS_LAST] = newest == 0
                 row[_IS_SECOND] = newest == 1
-                row[_SESSION_COUNT] = np.log1p(places[one, TOUCHES])
+                row[_SESSION_COUNT] = np.log(1.0 + places[one, TOUCHES])
             own = places[one, OWN]
             if own >= 0:
                 row[_OWN] = 1.0
-                row[_OWN_COUNT] = np.log1p(np.float64(own_count[own]))
-                row[_OWN_AGE] = 0.1 * np.log1p(np.int64(latest_s[user]) - np.int64(own_s[own]))
+                row[_OWN_COUNT] = np.log(1.0 + own_count[own])
+                row[_OWN_AGE] = 0.1 * np.log(1.0 + np.float64(latest_s[user]) - own_s[own])
             log_slow, log_fast = 0.25 * _LN_2 * slow[one], 0.25 * _LN_2 * fast[one]
             row[_LOG_POPULARITY], row[_LOG_LATELY] = log_slow, log_fast
             row[_TREND] = log_fast - log_slow

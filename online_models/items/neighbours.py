@@ -206,6 +206,10 @@ class NeighbourTable:
         """Return the id of an item, "" where only its hash is known."""
         return self._ids[row]
 
+    def item_ids(self, rows: Sequence[int]) -> list[str]:
+        """Return the ids of several items."""
+        return [self._ids[row] for row in rows]
+
     def category(self, row: int) -> str:
         """Return the category of an item, "" where unknown."""
         return self._category_name[int(self._category[row])]

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any, Final, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from online_models import snapshots
 from online_models.errors import CorruptStateError
@@ -17,9 +18,12 @@ from online_models.items.pairs import Floats32
 from online_models.items.recommender import Recommender
 from online_models.items.source import NeighbourSource
 
+Floats16 = npt.NDArray[np.float16]
+
 VERSION: Final = 1
 _KIND: Final = "rank-examples"
 _CHUNK: Final = 64
+_EXPONENT: Final = np.uint16(0x7C00)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class RankExamples:
     time_ms
         (n,) event time of the touch, epoch milliseconds.
     features
-        (c, f) in the order of `RANK_FEATURES`, rounded to half precision.
+        (c, f) in the order of `RANK_FEATURES`, in half precision: what is learned from is what travels.
     shown_at
         (n,) the touched item's place, from 1, in the list that was shown before; 0 where it was in none.
     """
@@ -45,7 +49,7 @@ class RankExamples:
     start: Int64s
     target: Int64s
     time_ms: Int64s
-    features: Floats32
+    features: Floats16
     shown_at: Int64s
 
     def __len__(self) -> int:
@@ -57,7 +61,7 @@ class RankExamples:
         bounds = pairwise(self.start.tolist())
         columns = zip(bounds, self.target.tolist(), self.shown_at.tolist(), strict=True)
         for (begin, end), target, shown_at in columns:
-            yield self.features[begin:end], target, shown_at
+            yield self.features[begin:end].astype(np.float32), target, shown_at
 
     def take(self, begin: int, end: int) -> Self:
         """Return a stretch of the sets."""
@@ -77,7 +81,7 @@ class RankExamples:
             "start": self.start,
             "target": self.target,
             "time_ms": self.time_ms,
-            "features": self.features.astype(np.float16),
+            "features": self.features.astype(np.float16, copy=False),
             "shown_at": self.shown_at,
         }
         return snapshots.pack(_KIND, VERSION, columns)
@@ -96,17 +100,19 @@ class RankExamples:
             names: list[str] = content["names"]
             given: Any = content["features"]
             start, target = content["start"], content["target"]
-            features = np.zeros((len(given), len(RANK_FEATURES)), np.float32)
-            for column, name in enumerate(names):
-                if name in RANK_FEATURES:
-                    features[:, RANK_FEATURES.index(name)] = given[:, column]
+            features = np.asarray(given, np.float16)
+            if names != list(RANK_FEATURES):
+                features = np.zeros((len(given), len(RANK_FEATURES)), np.float16)
+                for column, name in enumerate(names):
+                    if name in RANK_FEATURES:
+                        features[:, RANK_FEATURES.index(name)] = given[:, column]
             # Releases before lists were followed did not say where a touched item had stood.
             shown_at = content.get("shown_at", np.zeros(target.size, np.int64))
             found = cls(start, target, content["time_ms"], features, shown_at)
         sizes = np.diff(start)
         if start.size != target.size + 1 or (sizes < 0).any() or start[-1] != len(features):
             raise CorruptStateError(f"{_KIND} has sets that are no stretches of its candidates")
-        if (target >= sizes).any() or not np.isfinite(features).all():
+        if (target >= sizes).any() or not _finite(features):
             raise CorruptStateError(f"{_KIND} has targets or features that are none")
         if shown_at.shape != target.shape or (shown_at < 0).any():
             raise CorruptStateError(f"{_KIND} has places in lists that are none")
@@ -115,15 +121,23 @@ class RankExamples:
     @classmethod
     def concat(cls, parts: Sequence[Self]) -> "RankExamples":
         """Return several batches as one, in order."""
+        if len(parts) == 1:
+            return parts[0]
         sizes = np.concatenate([np.zeros(0, np.int64), *(np.diff(part.start) for part in parts)])
         none = np.zeros(0, np.int64)
         return cls(
             np.concatenate(([0], np.cumsum(sizes))),
             np.concatenate([none, *(part.target for part in parts)]),
             np.concatenate([none, *(part.time_ms for part in parts)]),
-            np.concatenate([np.zeros((0, len(RANK_FEATURES)), np.float32), *(p.features for p in parts)]),
+            np.concatenate([np.zeros((0, len(RANK_FEATURES)), np.float16), *(p.features for p in parts)]),
             np.concatenate([none, *(part.shown_at for part in parts)]),
         )
+
+
+def _finite(features: Floats16) -> bool:
+    """Return whether no feature is infinite or no number: all bits of its exponent are set then."""
+    bits = np.ascontiguousarray(features).view(np.uint16) & _EXPONENT
+    return not (bits == _EXPONENT).any()
 
 
 def label(found: Candidates, touches: TouchContexts, source: NeighbourSource) -> RankExamples:
@@ -142,8 +156,7 @@ def label(found: Candidates, touches: TouchContexts, source: NeighbourSource) ->
     hit = np.flatnonzero((found.row == wanted[found.user]) & (found.row >= 0))
     target = np.full(len(touches), -1)
     target[found.user[hit]] = hit - found.start[found.user[hit]]
-    # What is learned from is what travels: half precision.
-    features = found.features.astype(np.float16).astype(np.float32)
+    features = found.features.astype(np.float16)
     return RankExamples(found.start, target, touches.time_ms, features, touches.shown_at)
 
 

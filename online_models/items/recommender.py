@@ -143,7 +143,10 @@ class Recommender:
         lists = Lists([], [], [])
         for part in _chunks(histories):
             found, listed = self._listed(part, source, now_ms, k, shop)
-            names = [[source.item_id(row) for row in rows if row >= 0] for rows in listed.rows.tolist()]
+            sizes = np.count_nonzero(listed.rows >= 0, axis=1).tolist()
+            names = [
+                source.item_ids(rows[:size]) for rows, size in zip(listed.rows.tolist(), sizes, strict=True)
+            ]
             scores = [kept[: len(held)] for kept, held in zip(listed.scores.tolist(), names, strict=True)]
             made = Lists(names, scores, explain(found, listed.places, names, source))
             made.promote(listed.boosted)

@@ -1,5 +1,6 @@
 """What candidates are drawn from: the contract of every source of partners and popularity."""
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
 import numpy as np
@@ -76,6 +77,9 @@ class NeighbourSource(Protocol):
 
     def item_id(self, row: int) -> str:
         """Return the id of an item, "" where only its hash is known."""
+
+    def item_ids(self, rows: Sequence[int]) -> list[str]:
+        """Return the ids of several items."""
 
     def nameless(self, rows: Int64s) -> npt.NDArray[np.bool_]:
         """Return which of known rows (n,) are known by their hash only."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain, islice
 from typing import Any, Final
 
 import numpy as np
@@ -301,11 +302,16 @@ def lists_by_subject(subjects: Sequence[str], lists: Lists) -> dict[str, list[Re
 
 def list_items(lists: Lists, index: int) -> list[RecommendedItem]:
     """Return one user's list."""
+    one = slice(index, index + 1)
+    return _all_items(Lists(lists.items[one], lists.scores[one], lists.reasons[one]))[0]
+
+
+def _all_items(lists: Lists) -> list[list[RecommendedItem]]:
+    """Return all users' lists: their scores are rounded at once."""
+    scores = iter(short(np.array(list(chain.from_iterable(lists.scores)), np.float64)).tolist())
     return [
-        RecommendedItem(item, _short(score), reason)
-        for item, score, reason in zip(
-            lists.items[index], lists.scores[index], lists.reasons[index], strict=True
-        )
+        list(map(RecommendedItem, items, islice(scores, len(items)), reasons))
+        for items, reasons in zip(lists.items, lists.reasons, strict=True)
     ]
 
 
@@ -336,6 +342,7 @@ def recommendations(
     variants
         What their users see of each experiment.
     """
+    items = _all_items(lists)
     return [
         Recommendation(
             id=recommendation_id(partition, offset),
@@ -343,7 +350,7 @@ def recommendations(
             event_time=now_ms,
             model_version=versions[index],
             source=Origin("users", "cooccurrence", topic, partition, offset),
-            items=list_items(lists, index),
+            items=items[index],
             user_id=subject[2:] if subject.startswith("u:") else None,
             variants=dict(variants[index]),
         )

@@ -14,9 +14,10 @@ import numpy as np
 from online_models.churn.effects import UserEffects
 from online_models.churn.labels import ExampleBatch
 from online_models.churn.profile import UserStore
+from online_models.churn.rows import IS_TOUCH
 from online_models.churn.settings import UserSettings
 from online_models.evaluation.live_lists import LiveLists
-from online_models.events import TOUCH_KINDS, EventBatch, Int64s, Reject, hash_ids
+from online_models.events import EventBatch, Int64s, Reject, hash_ids
 from online_models.experiments.outcomes import ExperimentOutcomes
 from online_models.items.compose import Lists
 from online_models.items.pairs import PairBatch, item_partitions
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 
 _EXAMPLES_PER_RECORD = 2_000
 _SETS_PER_RECORD = 100
+_MOST_UNTOLD = 100
+"""Judged lists after which their quality is told anew at the latest; a tenth more, else."""
 
 
 class UsersTopics(NamedTuple):
@@ -97,6 +100,7 @@ class UsersHandler:
         self._lister = ListMaker(recommender, settings.experiments, broadcast, list_length)
         self._full = False
         self._dropped_ids = 0
+        self._told_at = 1
 
     def restore(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Load changelog rows."""
@@ -374,12 +378,16 @@ class UsersHandler:
 
     def _judge_lists(self, events: EventBatch, effects: UserEffects) -> None:
         """Let every touch judge the list its user was given before this batch."""
-        rows = effects.accepted[np.isin(events.kind[effects.accepted], TOUCH_KINDS)]
+        rows = effects.accepted[IS_TOUCH[events.kind[effects.accepted]]]
         rows = rows[events.item_start[rows + 1] > events.item_start[rows]]
         self._live.touched(
             [events.subject[i] for i in rows.tolist()], events.item_hash[events.item_start[rows]].tolist()
         )
-        for baseline, metrics in self._live.get().items() if self._live.cases else ():
+        cases = self._live.cases
+        if cases < self._told_at:
+            return
+        self._told_at = cases + max(1, min(cases // 10, _MOST_UNTOLD))
+        for baseline, metrics in self._live.get().items():
             for metric, value in metrics.items():
                 if not math.isnan(value):
                     self._report.recommendation_quality(f"{baseline}_{metric}", value)
