@@ -167,7 +167,8 @@ class CooccurrenceStore:
             return
         batch = PairBatch.concat(batches)
         self._names.note(batch.hashes.tolist(), batch.names)
-        self._names.note(category_codes(batch.categories).tolist(), batch.categories)
+        codes = category_codes(batch.categories)
+        self._names.note(codes.tolist(), batch.categories)
         row_of = self._rows_of_batch(batch)
         touched, owner = row_of[batch.touch_item], row_of[batch.owner]
         changed, times = np.concatenate((touched, owner)), np.concatenate((batch.touch_time, batch.time))
@@ -175,7 +176,7 @@ class CooccurrenceStore:
         self._note_sent(batches, sent_ms, touched, owner)
         rows, slots = self._table.rows, self._table.slots
         self._counter.advance(rows, slots, changed, times)
-        self._counter.count_touches(rows, batch, touched)
+        self._counter.count_touches(rows, batch, touched, codes[batch.touch_category])
         self._counter.count_pairs(rows, slots, batch, owner)
         self._table.touch(changed)
         self.changes += changed.size

@@ -48,9 +48,8 @@ class ItemCounter:
         sums = (rows["popularity"], rows["lately"], rows["used"])
         _advance(changed, time, rows["last_ms"], *epochs, *sums, slots.blocks, slots.weights)
 
-    def count_touches(self, rows: Rows, batch: PairBatch, touched: Int64s) -> None:
-        """Count the touches of a batch; `touched` (t,) are their rows."""
-        category = category_codes(batch.categories)[batch.touch_category]
+    def count_touches(self, rows: Rows, batch: PairBatch, touched: Int64s, category: UInt64s) -> None:
+        """Count the touches of a batch; `touched` and `category` (t,) are their rows and category codes."""
         told = (touched, batch.touch_time, batch.touch_price, category, self._half_lives)
         sums = (rows["touches"], rows["popularity"], rows["lately"], rows["epoch"], rows["lately_epoch"])
         _count_touches(*told, *sums, rows["price"], rows["category"])

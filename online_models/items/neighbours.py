@@ -151,6 +151,8 @@ class NeighbourTable:
 
     def remove(self, hashes: Sequence[int]) -> None:
         """Forget items whose broadcast row was deleted; they stay known as long as others speak of them."""
+        if not hashes:
+            return
         at = self.rows_of(np.array(hashes, np.uint64))
         at = at[at != NOT_KNOWN]
         self._pool.clear(at)

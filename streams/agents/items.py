@@ -34,6 +34,10 @@ class ItemsHandler:
     ) -> None:
         self.store = CooccurrenceStore(settings)
         self._partition, self._neighbours, self._report = partition, neighbours, report
+        # Counters are there from the start: a first increment that comes with its series is no rate.
+        report.outputs(neighbours, 0)
+        for reason in self.store.evicted:
+            report.evicted("items", reason, 0)
 
     def restore(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Load changelog rows."""
@@ -52,8 +56,9 @@ class ItemsHandler:
         sent_ms = [record.timestamp for record in records]
         self.store.apply_all(unpack_all(records, PairBatch.unpack), sent_ms)
         gone, due = self.store.withdrawn(), self.store.publish()
-        for reason, count in self.store.evicted.items():
-            self._report.evicted("items", reason, count - before[reason])
+        if gone or self.store.evicted != before:
+            for reason, count in self.store.evicted.items():
+                self._report.evicted("items", reason, count - before[reason])
         self._report.state("items", self._partition, len(self.store), self.store.nbytes)
         deleted = [Output(self._neighbours, self._partition, item_id.encode(), None) for item_id in gone]
         return [*deleted, *self._published(due)]
@@ -67,6 +72,8 @@ class ItemsHandler:
         return self._published(self.store.publish(sent_ms=now_ms))
 
     def _published(self, due: Sequence[NeighbourRow]) -> list[Output]:
+        if not due:
+            return []
         self._report.outputs(self._neighbours, len(due))
         return [
             Output(self._neighbours, self._partition, key, value)
