@@ -218,10 +218,9 @@ class NeighbourTable:
         """Return which of known rows (n,) are known by their hash only."""
         return ~self._named[rows]
 
-    def name_of(self, item_hash: int) -> str:
-        """Return the id behind a hash, "" where it is not known."""
-        row = int(self.rows_of(np.array([item_hash], np.uint64))[0])
-        return self._ids[row] if row >= 0 else ""
+    def names_of(self, hashes: UInt64s) -> list[str]:
+        """Return the ids behind hashes (n,), "" where one is not known."""
+        return [self._ids[row] if row >= 0 else "" for row in self.rows_of(hashes).tolist()]
 
     def _describe(self, at: Int64s, rows: Sequence[NeighbourRow]) -> None:
         numbers = np.array([(row.popularity, row.lately, row.time_ms, row.price) for row in rows])

@@ -108,11 +108,13 @@ class PairBatch:
         touch_part, pair_part = part[self.touch_item], part[self.owner]
         touch_cost = name_bytes[self.touch_item] + category_bytes[self.touch_category] + _TOUCH_BYTES
         pair_cost = name_bytes[self.owner] + name_bytes[self.partner] + _PAIR_BYTES
-        for partition in np.unique(np.concatenate((touch_part, pair_part))).tolist():
-            touches = np.flatnonzero(touch_part == partition)
-            pairs = np.flatnonzero(pair_part == partition)
-            cost = np.cumsum(np.concatenate((touch_cost[touches], pair_cost[pairs])))
-            chunk = cost // max_bytes
+        for partition in sorted({*touch_part.tolist(), *pair_part.tolist()}):
+            touches, pairs = (touch_part == partition).nonzero()[0], (pair_part == partition).nonzero()[0]
+            costs = np.concatenate((touch_cost[touches], pair_cost[pairs]))
+            if costs.sum() < max_bytes:
+                yield partition, self.take(touches, pairs)
+                continue
+            chunk = np.cumsum(costs) // max_bytes
             for number in np.unique(chunk).tolist():
                 here = chunk == number
                 yield (
@@ -123,34 +125,34 @@ class PairBatch:
     def take(self, touches: Int64s, pairs: Int64s) -> Self:
         """Return the given touches and pairs (ascending) as a batch with the ids it needs only."""
         touch_item, owner, partner = self.touch_item[touches], self.owner[pairs], self.partner[pairs]
-        used, index = np.unique(np.concatenate((touch_item, owner, partner)), return_inverse=True)
-        columns = index.astype(np.uint32)
-        bounds = [touch_item.size, touch_item.size + owner.size]
-        touch_item, owner, partner = np.split(columns, bounds)
-        spoken, category = np.unique(self.touch_category[touches], return_inverse=True)
+        used, place = _renumbered(self.hashes.size, touch_item, owner, partner)
+        category = self.touch_category[touches]
+        spoken, code = _renumbered(len(self.categories), category)
         unknown_first = spoken.size == 0 or spoken[0] != 0
         categories = [self.categories[i] for i in spoken.tolist()]
         return type(self)(
             hashes=self.hashes[used],
             names=[self.names[i] for i in used.tolist()],
             categories=["", *categories] if unknown_first else categories,
-            touch_item=touch_item,
+            touch_item=place[touch_item],
             touch_time=self.touch_time[touches],
-            touch_category=(category + unknown_first).astype(np.uint32),
+            touch_category=code[category] + np.uint32(unknown_first),
             touch_price=self.touch_price[touches],
-            owner=owner,
-            partner=partner,
+            owner=place[owner],
+            partner=place[partner],
             distance=self.distance[pairs],
             weight=self.weight[pairs],
             time=self.time[pairs],
         )
 
-    def named(self, name_of: Callable[[int], str]) -> Self:
-        """Return the batch with ids from `name_of` ("" where it knows none) for hashes without one."""
-        if "" not in self.names:
+    def named(self, names_of: Callable[[UInt64s], Sequence[str]]) -> Self:
+        """Return the batch with ids from `names_of` ("" where it knows none) for hashes (n,) without one."""
+        nameless = [place for place, name in enumerate(self.names) if not name]
+        if not nameless:
             return self
-        hashes = self.hashes.tolist()
-        names = [name or name_of(value) for name, value in zip(self.names, hashes, strict=True)]
+        names = list(self.names)
+        for place, name in zip(nameless, names_of(self.hashes[nameless]), strict=True):
+            names[place] = name
         return replace(self, names=names)
 
     def pack(self) -> bytes:
@@ -283,6 +285,14 @@ def pairs_from_touches(
         weight=np.repeat(TOUCH_WEIGHTS[kind[touch]], 2)[both],
         time=np.repeat(time[touch], 2)[both],
     )
+
+
+def _renumbered(count: int, *columns: UInt32s) -> tuple[Int64s, UInt32s]:
+    """Return which of `count` numbers columns hold, ascending, and (count,) the place of each among them."""
+    held = np.zeros(count, np.bool_)
+    for column in columns:
+        held[column] = True
+    return held.nonzero()[0], held.cumsum(dtype=np.uint32) - np.uint32(1)
 
 
 def _interleave(left: npt.NDArray[Number], right: npt.NDArray[Number]) -> npt.NDArray[Number]:

@@ -306,7 +306,7 @@ class UsersHandler:
     def _pairs(self, pairs: Sequence[PairBatch]) -> list[Output]:
         if not pairs:
             return []
-        named = PairBatch.concat(pairs).named(self._broadcast.table.name_of)
+        named = PairBatch.concat(pairs).named(self._broadcast.table.names_of)
         split = named.split(lambda hashes: item_partitions(hashes, self._partitions))
         return [Output(self._topics.item_pairs, number, None, batch.pack()) for number, batch in split]
 

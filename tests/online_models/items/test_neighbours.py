@@ -63,9 +63,9 @@ class TestUpsert:
         table = table_of(
             NeighbourRow(**{**{f: getattr(nameless, f) for f in nameless.__slots__}, "partner_ids": [""]})
         )
-        assert table.name_of(hash_id("b")) == ""
+        assert table.names_of(np.array([hash_id("b")], np.uint64)) == [""]
         table.upsert([row_of("b")])
-        assert table.name_of(hash_id("b")) == "b"
+        assert table.names_of(np.array([hash_id("b"), 7], np.uint64)) == ["b", ""]
 
     def test_the_table_grows(self):
         table = NeighbourTable(CooccurrenceSettings(), capacity=2)

@@ -103,11 +103,13 @@ class TestPack:
 class TestNamed:
     def test_ids_known_elsewhere_are_filled_in(self):
         batch = log_of([(1, "a", 10), (1, "b", 20)])
-        nameless = batch.named(str)
+        nameless = batch.named(list)
         assert nameless is batch
         known = {int(item_hash("a")): "a"}
         blank = replace(batch, names=["", ""])
-        assert sorted(blank.named(lambda value: known.get(value, "")).names) == ["", "a"]
+        assert sorted(
+            blank.named(lambda hashes: [known.get(value, "") for value in hashes.tolist()]).names
+        ) == ["", "a"]
 
 
 class TestConcat:
