@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from online_models.events import Int64s, UInt64s
+from online_models.kernels import kernel
 from online_models.ragged import RaggedColumns
 
 UInt16s = npt.NDArray[np.uint16]
@@ -21,6 +22,7 @@ UInt32s = npt.NDArray[np.uint32]
 _TOUCH_S: Final = 28 * 86_400
 _MOST: Final = 13
 _FULL: Final = 65_535
+_LAST_SECOND: Final = 2**32 - 1
 
 OWN_FIELDS: Final = ("own", "own_count", "own_s")
 """Items, counts and times in a user's row. Items are replaced, never taken out, so they lie at the front."""
@@ -118,79 +120,46 @@ def remember(own: OwnItems, user: Int64s, item: UInt64s, time_ms: Int64s, wanted
     >>> before.items.tolist(), own.items.tolist(), own.counts.tolist()
     ([[7, 8]], [[7, 9]], [[2, 1]])
     """
-    users, width = own.items.shape
-    before = own.take(np.zeros(wanted.size, np.int64)) if users else own
-    if not user.size or not width:
-        return before
-    place = np.full(user.size, -1)
-    place[wanted] = np.arange(wanted.size)
-    filled = np.count_nonzero(own.items, axis=1)
-    # Who has room for all and of whom nothing is to be told needs no order of touches.
-    ordered = filled + np.bincount(user, minlength=users) > width
-    ordered[user[wanted]] = True
-    apart = ~ordered[user]
-    if apart.any():
-        _add(own, filled, user[apart], item[apart], time_ms[apart] // 1000)
-        left = ~apart
-        user, item, time_ms, place = user[left], item[left], time_ms[left], place[left]
-        if not user.size:
-            return before
-    starts = np.flatnonzero(np.r_[True, user[1:] != user[:-1]])
-    nth = np.arange(user.size) - np.repeat(starts, np.diff(np.append(starts, user.size)))
-    order = np.argsort(nth, kind="stable")
-    # The first touch of every user at once, then the second of those who have one, and so on.
-    for turn in np.split(order, np.flatnonzero(np.diff(nth[order])) + 1):
-        known = turn[place[turn] >= 0]
-        seen = own.take(user[known])
-        before.items[place[known]] = seen.items
-        before.counts[place[known]] = seen.counts
-        before.last_s[place[known]] = seen.last_s
-        _touch(own, user[turn], item[turn], time_ms[turn] // 1000)
+    before = own.take(np.zeros(wanted.size, np.int64)) if len(own.items) else own
+    if user.size and own.items.shape[1]:
+        place = np.full(user.size, -1)
+        place[wanted] = np.arange(wanted.size)
+        _remember(*own, user, item, time_ms // 1000, place, *before)
     return before
 
 
-def _add(own: OwnItems, filled: Int64s, user: Int64s, item: UInt64s, second: Int64s) -> None:
-    """Count touches, grouped by user, of users who have room for all; `filled` (g,) places are taken."""
-    width = own.items.shape[1]
-    match = own.items[user] == item[:, None]
-    slot = match.argmax(axis=1)
-    new = np.flatnonzero(~match.any(axis=1))
-    slot[new] = _free_places(filled, user[new], item[new])
-    cell, first, group, touches = np.unique(
-        user * width + slot, return_index=True, return_inverse=True, return_counts=True
-    )
-    at = np.divmod(cell, width)
-    latest = own.last_s[at].astype(np.int64)
-    np.maximum.at(latest, group, np.clip(second, 0, 2**32 - 1))
-    own.items[at] = item[first]
-    own.counts[at] = np.minimum(own.counts[at].astype(np.int64) + touches, _FULL)
-    own.last_s[at] = latest
-
-
-def _free_places(filled: Int64s, user: Int64s, item: UInt64s) -> Int64s:
-    """Return (n,) the places of new items, behind those that are taken, by their first touches."""
-    order = np.lexsort((item, user))
-    fresh = np.append(True, (np.diff(user[order]) != 0) | (np.diff(item[order]) != 0))[: order.size]
-    firsts = np.sort(order[fresh])
-    owner = user[firsts]
-    begins = np.flatnonzero(np.append(True, np.diff(owner) != 0)[: owner.size])
-    nth = np.arange(owner.size) - np.repeat(begins, np.diff(np.append(begins, owner.size)))
-    places = np.empty(user.size, np.int64)
-    places[firsts] = filled[owner] + nth
-    places[order] = places[order[fresh]][np.cumsum(fresh) - 1]
-    return places
-
-
-def _touch(own: OwnItems, user: Int64s, item: UInt64s, second: Int64s) -> None:
-    """Count one touch of each of some users."""
-    items, counts, last_s = own.take(user)
-    match = items == item[:, None]
-    held = match.any(axis=1)
-    worth = last_s.astype(np.int64) + _TOUCH_S * np.minimum(counts, _MOST).astype(np.int64)
-    slot = np.where(held, match.argmax(axis=1), worth.argmin(axis=1))
-    at = (user, slot)
-    count = np.where(held, own.counts[at], 0).astype(np.int64)
-    latest = np.where(held, own.last_s[at], 0).astype(np.int64)
-    own.items[at] = item
-    own.counts[at] = np.minimum(count + 1, _FULL)
-    own.last_s[at] = np.maximum(latest, np.clip(second, 0, 2**32 - 1))
+@kernel("void(u8[:,:], u2[:,:], u4[:,:], i8[:], u8[:], i8[::1], i8[::1], u8[:,:], u2[:,:], u4[:,:])")
+def _remember(  # noqa: PLR0917  # a kernel takes columns one by one
+    items: UInt64s,
+    counts: UInt16s,
+    last_s: UInt32s,
+    user: Int64s,
+    item: UInt64s,
+    second: Int64s,
+    place: Int64s,
+    items_before: UInt64s,
+    counts_before: UInt16s,
+    last_before: UInt32s,
+) -> None:
+    """Take touches in one by one; what was known before one goes to its place, where it has one."""
+    for touch in range(user.size):
+        row = user[touch]
+        if place[touch] >= 0:
+            items_before[place[touch]] = items[row]
+            counts_before[place[touch]] = counts[row]
+            last_before[place[touch]] = last_s[row]
+        latest = min(max(int(second[touch]), 0), _LAST_SECOND)
+        slot, worth = -1, 0
+        for number in range(items.shape[1]):
+            if items[row, number] == item[touch]:
+                slot = number
+                break
+        if slot >= 0:
+            counts[row, slot] = min(int(counts[row, slot]) + 1, _FULL)
+            last_s[row, slot] = max(int(last_s[row, slot]), latest)
+            continue
+        for number in range(items.shape[1]):
+            held = int(last_s[row, number]) + _TOUCH_S * min(int(counts[row, number]), _MOST)
+            if slot < 0 or held < worth:
+                slot, worth = number, held
+        items[row, slot], counts[row, slot], last_s[row, slot] = item[touch], 1, latest
