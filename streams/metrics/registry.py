@@ -5,7 +5,7 @@ import time
 from collections import Counter as Tally
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -17,6 +17,7 @@ from streams.agents.report import Report
 from streams.engine.observer import Observer
 from streams.engine.partition import TopicPartition
 from streams.metrics import table
+from streams.metrics.held import Held
 from streams.metrics.metric import Metric
 from streams.metrics.rejects import RecentRejects
 from streams.metrics.table import TABLE
@@ -24,27 +25,6 @@ from streams.schemas import ExperimentResults
 
 _FEW: Final = 100
 """Below so many events in the window a broken producer cannot be told from a single bad event."""
-
-
-class Held(NamedTuple):
-    """A partition that the worker holds.
-
-    Parameters
-    ----------
-    agent
-        Which agent handles it.
-    source
-        Its topic and number.
-    opened
-        Whether it is restored and read.
-    unapplied
-        Records fetched and not applied yet.
-    """
-
-    agent: str
-    source: TopicPartition
-    opened: bool
-    unapplied: int
 
 
 class Metrics(Observer, Report):
@@ -81,6 +61,7 @@ class Metrics(Observer, Report):
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._series: dict[Metric, Any] = {metric: _collector(metric, self.registry) for metric in TABLE}
+        self._children: dict[str, dict[tuple[str, ...], Any]] = {metric.name: {} for metric in TABLE}
         self._clock, self._wall_clock = clock, wall_clock
         self._recent = RecentRejects(clock)
         self._reject_limit = reject_limit
@@ -335,7 +316,7 @@ class Metrics(Observer, Report):
             self._keep(metric, {state[1:] for state in states if state[0] == "users"})
         if "trainer" not in assigned:
             for metric in table.WINBACK:
-                self._series[metric].clear()
+                self._keep(metric, set())
         learning = {"ranker": "ranker" in assigned}
         qualities = {labels for labels, _ in self.values(table.MODEL_QUALITY)}
         self._keep(
@@ -370,16 +351,21 @@ class Metrics(Observer, Report):
         return cast("Histogram", self._labelled(metric, labels))
 
     def _labelled(self, metric: Metric, labels: tuple[str, ...]) -> Any:
-        series = self._series[metric]
-        return series.labels(*labels) if labels else series
+        children = self._children[metric.name]
+        found = children.get(labels)
+        if found is None:
+            series = self._series[metric]
+            found = children[labels] = series.labels(*labels) if labels else series
+        return found
 
     def _forget(self, metric: Metric, *labels: str) -> None:
+        self._children[metric.name].pop(labels, None)
         self._series[metric].remove(*labels)
 
     def _keep(self, metric: Metric, labels: set[tuple[str, ...]]) -> None:
         """Forget the series whose labels are not among those given."""
         for old in {found for found, _ in self.values(metric)} - labels:
-            self._series[metric].remove(*old)
+            self._forget(metric, *old)
 
     def _checkpoint_age(self) -> float:
         with self._lock:
