@@ -1,7 +1,7 @@
 """Columns of which most rows fill only the first few entries: each row takes as much memory as it fills.
 
 All rows share one pool of entries. A row has a block of it, of one of few sizes; a block that is given back
-is used again by the next row that needs one of its size.
+is used again by the next row that needs one of its size. A pool that is full is made anew without gaps.
 """
 
 from array import array
@@ -134,16 +134,31 @@ class RaggedColumns:
     def _blocks(self, size: int, count: int) -> Int64s:
         """Return the starts of unused blocks."""
         free = self._free[size]
+        if self._end + size * (count - len(free)) > self._pool[0].size:
+            self._make_anew(size * count)
         kept = max(len(free) - count, 0)
         again = np.array(free[kept:], np.int64)
         del free[kept:]
         fresh = self._end + size * np.arange(count - again.size)
         self._end += size * fresh.size
-        if self._end > self._pool[0].size:
-            # By a quarter, so that little lies idle; at first by more, which is little too.
-            entries = max(self._end, self._pool[0].size + max(self._pool[0].size // 4, _FIRST_ENTRIES))
-            for number, column in enumerate(self._pool):
-                grown = np.zeros(entries, column.dtype)
-                grown[: column.size] = column
-                self._pool[number] = grown
         return np.concatenate((again, fresh))
+
+    def _make_anew(self, room: int) -> None:
+        """Move all blocks to pools without gaps, with room for so many entries more."""
+        for free in self._free.values():
+            del free[:]
+        # Rows that are to get a block start at 0 until they have it.
+        owners = [np.flatnonzero((self._size == size) & (self._start > 0)) for size in self._free]
+        ends = self.width + np.cumsum(
+            [0, *(size * rows.size for size, rows in zip(self._free, owners, strict=True))]
+        )
+        self._end = int(ends[-1])
+        # By an eighth, so that little lies idle; at first by more, which is little too.
+        entries = self._end + room + max((self._end + room) // 8, _FIRST_ENTRIES)
+        pools = [np.zeros(entries, column.dtype) for column in self._pool]
+        for size, rows, first in zip(self._free, owners, ends[:-1].tolist(), strict=True):
+            places = self._start[rows][:, None] + np.arange(size)
+            for pool, column in zip(pools, self._pool, strict=True):
+                pool[first : first + places.size] = column[places].ravel()
+            self._start[rows] = first + size * np.arange(rows.size)
+        self._pool = pools

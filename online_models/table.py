@@ -92,6 +92,11 @@ class Table:
         """Bytes of the columns, free rows included."""
         return int(self.rows.nbytes) + self.ragged.nbytes
 
+    @property
+    def capacity(self) -> int:
+        """Rows there is room for; a table that is full makes more."""
+        return self._dirty.size
+
     def get(self, key: str) -> int:
         """Return the row of a key, -1 where there is none."""
         return self._index.get(key, -1)
@@ -157,12 +162,20 @@ class Table:
         row = self._index.pop(key, None)
         if row is None:
             return
-        self.rows[row] = np.zeros((), self.rows.dtype)
+        self._clear(row)
         self.ragged.drop(np.array([row]))
         self._dirty[row] = False
         self._keys[row] = None
         self._free.append(row)
         self._removed[key] = None
+
+    def read(self, numbers: Int64s) -> npt.NDArray[Any]:
+        """Return (n,) rows as copies."""
+        return self.rows[numbers]
+
+    def write(self, numbers: Int64s, rows: npt.NDArray[Any]) -> None:
+        """Let the rows of n keys be others."""
+        self.rows[numbers] = rows
 
     def touch(self, rows: Int64s) -> None:
         """Mark rows as changed."""
@@ -184,7 +197,7 @@ class Table:
             self._dirty[rows] = False
             changed += self._format.schema_rows()
             keys = [self.key_of(row).encode() for row in rows.tolist()]
-            whole = self._split.join(self.rows[rows], self.ragged.take(rows))
+            whole = self._split.join(self.read(rows), self.ragged.take(rows))
             changed += zip(keys, self._format.encode(whole), strict=True)
         return changed
 
@@ -218,7 +231,7 @@ class Table:
         for name in gone:
             self._forget(name)
         places, _ = self.intern(names)
-        self.rows[places] = self._split.fixed_of(decoded)
+        self.write(places, self._split.fixed_of(decoded))
         self.ragged.put(places, [decoded[name] for name in self.ragged.names])
         self._dirty[places] = False
         if self._removed:
@@ -242,19 +255,25 @@ class Table:
         return row
 
     def _make_room(self) -> None:
-        capacity = self.rows.size
+        capacity = self.capacity
         if self.size <= capacity:
             return
         # Large tables grow by a quarter only: for a moment both arrays are there.
         growth = capacity if capacity < _DOUBLING_LIMIT else capacity // 4
         larger = max(self.size, capacity + growth)
         self.ragged.make_room(larger)
-        grown = np.zeros(larger, self.rows.dtype)
-        grown[:capacity] = self.rows
-        self.rows = grown
+        self._grow(larger)
         dirty = np.zeros(larger, np.bool_)
         dirty[:capacity] = self._dirty
         self._dirty = dirty
+
+    def _clear(self, row: int) -> None:
+        self.rows[row] = np.zeros((), self.rows.dtype)
+
+    def _grow(self, capacity: int) -> None:
+        grown = np.zeros(capacity, self.rows.dtype)
+        grown[: self.rows.size] = self.rows
+        self.rows = grown
 
 
 def _names(keys: list[bytes]) -> list[str]:

@@ -18,8 +18,8 @@ from online_models.churn.settings import UserSettings
 from online_models.clock import NEVER
 from online_models.errors import CorruptStateError
 from online_models.events import Int8s, Int64s, UInt64s
-from online_models.layout import carry
-from online_models.table import Table
+from online_models.layout import Rows, carry
+from online_models.packed_table import PackedTable
 
 CHURN: Final = 0
 HAZARD: Final = 1
@@ -27,7 +27,9 @@ EXAMPLE_KINDS: Final = ("churn", "hazard")
 """Label 1 of a churn example: no activity within the horizon; of a hazard one: activity within the step."""
 
 ROW_PREFIX: Final = b"\0landmarks:"
-_VERSION: Final = 1
+
+_AT_ONCE: Final = 4_096
+"""Users whose rows are looked at together: all at once would take what keeping them packed saves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +143,12 @@ class PendingLabels:
 
     def __init__(self, settings: UserSettings) -> None:
         self._settings = settings
-        self._table = Table(landmark_layout(settings))
-        self._due: Int64s = np.full(self._table.rows.size, NEVER)
-        self._hash: UInt64s = np.zeros(self._table.rows.size, np.uint64)
+        self._table = PackedTable(landmark_layout(settings))
+        capacity = self._table.capacity
+        self._due: Int64s = np.full(capacity, NEVER)
+        self._hash: UInt64s = np.zeros(capacity, np.uint64)
+        # Activity from this time on tells nothing more: every landmark is answered by earlier one.
+        self._answered: Int64s = np.full(capacity, NEVER)
 
     def __len__(self) -> int:
         """Return the number of users with landmarks."""
@@ -152,7 +157,7 @@ class PendingLabels:
     @property
     def nbytes(self) -> int:
         """Bytes of the columns."""
-        return self._table.nbytes
+        return self._table.nbytes + self._due.nbytes + self._hash.nbytes + self._answered.nbytes
 
     def freeze(self, subjects: Sequence[str], hashes: UInt64s, features: Features32, now_ms: int) -> None:
         """Keep the features of n different users until their label is known.
@@ -170,15 +175,15 @@ class PendingLabels:
             return
         rows, _ = self._table.intern(subjects)
         self._make_room()
-        state = self._table.rows
+        state = self._table.read(rows)
         slot = slot_of(now_ms, self._settings.landmark_slots, self._settings.landmark_interval_ms)
-        state["landmark_ms"][rows, slot] = now_ms
-        state["back_ms"][rows, slot] = 0
-        state["hazard_done"][rows, slot] = False
-        state["features"][rows, slot] = features
+        state["landmark_ms"][:, slot] = now_ms
+        state["back_ms"][:, slot] = 0
+        state["hazard_done"][:, slot] = False
+        state["features"][:, slot] = features
         self._hash[rows] = hashes
+        self._write(rows, state)
         self._table.touch(rows)
-        self._schedule(rows)
 
     def note_activity(self, subjects: Iterable[str], group: Int64s, time: Int64s) -> None:
         """Let activity answer the landmarks before it; late activity included.
@@ -191,20 +196,22 @@ class PendingLabels:
             (n,) user number and time of each activity.
         """
         rows = self._table.find(subjects)[group]
-        waiting = rows >= 0
-        if not waiting.any():
+        telling = (rows >= 0) & (time < self._answered[rows])
+        if not telling.any():
             return
-        rows, time = rows[waiting], time[waiting]
+        rows, time = rows[telling], time[telling]
         unique, place = np.unique(rows, return_inverse=True)
-        landmark = self._table.rows["landmark_ms"][unique]
-        known = self._table.rows["back_ms"][unique]
+        state = self._table.read(unique)
+        landmark, known = state["landmark_ms"], state["back_ms"]
         back = np.where(known == 0, NEVER, known)
         answers = (landmark[place] > 0) & (time[:, None] > landmark[place])
         np.minimum.at(back, place, np.where(answers, time[:, None], NEVER))
         back = np.where(back == NEVER, 0, back)
         changed = (back != known).any(axis=1)
-        self._table.rows["back_ms"][unique[changed]] = back[changed]
-        self._table.touch(unique[changed])
+        if changed.any():
+            state["back_ms"] = back
+            self._write(unique[changed], state[changed])
+            self._table.touch(unique[changed])
 
     def matures(self, hashes: UInt64s, now_ms: int) -> bool:
         """Return whether a label of one of some users becomes final by a time."""
@@ -217,11 +224,12 @@ class PendingLabels:
         if not rows.size:
             return ExampleBatch.concat([])
         settings = self._settings
-        hazards = self._release(rows, HAZARD, settings.hazard_step_ms, now_ms)
-        churns = self._release(rows, CHURN, settings.horizon_ms, now_ms)
+        state = self._table.read(rows)
+        hazards = self._release(rows, state, HAZARD, settings.hazard_step_ms, now_ms)
+        churns = self._release(rows, state, CHURN, settings.horizon_ms, now_ms)
         self._table.touch(rows)
-        done = (self._table.rows["landmark_ms"][rows] == 0).all(axis=1)
-        self._schedule(rows[~done])
+        done = (state["landmark_ms"] == 0).all(axis=1)
+        self._write(rows[~done], state[~done])
         for row in rows[done].tolist():
             self.remove(self._table.key_of(row))
         batch = ExampleBatch.concat([hazards, churns])
@@ -244,13 +252,14 @@ class PendingLabels:
         row = self._table.get(subject)
         if row < 0:
             return []
-        return sorted(value for value in self._table.rows["landmark_ms"][row].tolist() if value)
+        held = self._table.read(np.array([row]))["landmark_ms"][0]
+        return sorted(value for value in held.tolist() if value)
 
     def remove(self, subject: str) -> None:
         """Forget a user's landmarks."""
         row = self._table.get(subject)
         if row >= 0:
-            self._due[row] = NEVER
+            self._due[row] = self._answered[row] = NEVER
             self._table.remove(subject)
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
@@ -281,47 +290,53 @@ class PendingLabels:
         """
         self._make_room()
         rows = self._table.live_rows()
-        self._due[:] = NEVER
-        self._schedule(rows)
+        self._due[:] = self._answered[:] = NEVER
+        for some in np.split(rows, range(_AT_ONCE, rows.size, _AT_ONCE)):
+            self._schedule(some, self._table.read(some))
         for row in rows.tolist():
             self._hash[row] = hash_of(self._table.key_of(row))
 
-    def _release(self, rows: Int64s, kind: int, after_ms: int, now_ms: int) -> ExampleBatch:
-        state = self._table.rows
-        landmark = state["landmark_ms"][rows]
+    def _release(self, rows: Int64s, state: Rows, kind: int, after_ms: int, now_ms: int) -> ExampleBatch:
+        landmark = state["landmark_ms"]
         ready = (landmark > 0) & (landmark + after_ms + self._settings.allowed_lateness_ms <= now_ms)
         if kind == HAZARD:
-            ready &= ~state["hazard_done"][rows]
-        place, slot = np.nonzero(ready)
-        found = rows[place]
-        landmark_ms = state["landmark_ms"][found, slot]
-        back_ms = state["back_ms"][found, slot]
+            ready &= ~state["hazard_done"]
+        at = np.nonzero(ready)
+        found = rows[at[0]]
+        landmark_ms = state["landmark_ms"][at]
+        back_ms = state["back_ms"][at]
         active = (back_ms > 0) & (back_ms <= landmark_ms + after_ms)
         batch = ExampleBatch(
             kind=np.full(found.size, kind, np.int8),
-            features=state["features"][found, slot],
+            features=state["features"][at],
             label=(active if kind == HAZARD else ~active).astype(np.int8),
             landmark_ms=landmark_ms,
             matured_ms=landmark_ms + after_ms + self._settings.allowed_lateness_ms,
             subject=self._hash[found],
         )
         if kind == HAZARD:
-            state["hazard_done"][found, slot] = True
+            state["hazard_done"][at] = True
         else:
             for name in ("landmark_ms", "back_ms", "hazard_done", "features"):
-                state[name][found, slot] = 0
+                state[name][at] = 0
         return batch
 
-    def _schedule(self, rows: Int64s) -> None:
-        state = self._table.rows
-        landmark = state["landmark_ms"][rows]
-        after = np.where(state["hazard_done"][rows], self._settings.horizon_ms, self._settings.hazard_step_ms)
+    def _write(self, rows: Int64s, state: Rows) -> None:
+        self._table.write(rows, state)
+        self._schedule(rows, state)
+
+    def _schedule(self, rows: Int64s, state: Rows) -> None:
+        landmark, back = state["landmark_ms"], state["back_ms"]
+        waits = (landmark > 0) & (back == 0)
+        self._answered[rows] = np.where(waits, NEVER, back).max(axis=1)
+        after = np.where(state["hazard_done"], self._settings.horizon_ms, self._settings.hazard_step_ms)
         due = np.where(landmark > 0, landmark + after + self._settings.allowed_lateness_ms, NEVER)
         self._due[rows] = due.min(axis=1)
 
     def _make_room(self) -> None:
-        capacity = self._table.rows.size
+        capacity = self._table.capacity
         if capacity > self._due.size:
             more = capacity - self._due.size
             self._due = np.concatenate((self._due, np.full(more, NEVER)))
+            self._answered = np.concatenate((self._answered, np.full(more, NEVER)))
             self._hash = np.concatenate((self._hash, np.zeros(more, np.uint64)))

@@ -33,8 +33,8 @@ from online_models.items.histories import Histories
 from online_models.items.own_items import OWN_FIELDS, OwnItems, OwnMemory
 from online_models.items.sampling import TouchSampler
 from online_models.journal import Journal, Journaled, Row
+from online_models.packed_table import PackedTable
 from online_models.row_format import SCHEMA_ROWS
-from online_models.table import Table
 from online_models.value.daily import DayEnds, look
 from online_models.winback.bandit import BanditPolicy
 from online_models.winback.desk import WinbackDesk
@@ -59,7 +59,7 @@ class UserStore:
     def __init__(self, settings: UserSettings) -> None:
         self.settings = settings
         self.clock = PartitionClock(settings.tick_ms)
-        self._table = Table(user_layout(settings), ragged=OWN_FIELDS)
+        self._table = PackedTable(user_layout(settings), ragged=OWN_FIELDS)
         self._labels = PendingLabels(settings)
         self._admission = Admission(
             allowed_lateness_ms=settings.allowed_lateness_ms,
@@ -70,7 +70,7 @@ class UserStore:
         self._quarantine = Quarantine(settings.quarantine)
         self._desk = WinbackDesk(settings)
         self._days = DayEnds()
-        self._schedule = Schedule(settings, self._table.rows.size)
+        self._schedule = Schedule(settings, self._table.capacity)
         self._sampler = TouchSampler(settings.contexts_per_second)
         self.experiments = ExperimentFollower(settings.experiments)
         self._shown = shown.ShownLists(settings.session_gap_ms, settings.allowed_lateness_ms)
@@ -148,7 +148,7 @@ class UserStore:
         number = self._table.get(subject)
         if number < 0:
             return None
-        return view_of(subject, self._table.rows[number], self._labels.waiting(subject))
+        return view_of(subject, self._table.read(np.array([number]))[0], self._labels.waiting(subject))
 
     def explanation(self, subject: str, scorer: ChurnScorer | None) -> Explanation:
         """Return why a user is likely to leave now; nothing without a model."""
@@ -156,15 +156,14 @@ class UserStore:
         if number < 0 or scorer is None or not scorer.ready:
             return Explanation()
         # A live clock may lag behind an event that has just been taken.
-        now_ms = max(self.clock.now_ms, int(self._table.rows[number]["last_ms"]))
-        return self._checker.explain(self._table.rows[[number]], now_ms, scorer)
+        row = self._table.read(np.array([number]))
+        now_ms = max(self.clock.now_ms, int(row["last_ms"][0]))
+        return self._checker.explain(row, now_ms, scorer)
 
     def histories(self, subjects: Sequence[str]) -> Histories:
         """Return the recent touches and purchases of users; unknown ones have none."""
         numbers = self._table.find(subjects)
-        rows = self._table.rows[np.maximum(numbers, 0)]
-        rows[numbers < 0] = np.zeros((), rows.dtype)
-        return histories_of(rows, OwnItems(*self._table.ragged.take(numbers)))
+        return histories_of(self._table.read(numbers), OwnItems(*self._table.ragged.take(numbers)))
 
     def dirty_rows(self) -> list[tuple[bytes, bytes | None]]:
         """Return the rows changed since the last call, encoded."""
@@ -271,8 +270,7 @@ class UserStore:
         self._identify(created)
         if created.size == len(self._table):  # the first users of all, or after everyone had gone
             self._days.begin(max(int(events.time[index[0]]), next_tick_ms - self.settings.tick_ms))
-        held_ms = self._table.rows["held_ms"][numbers]
-        soonest_ms = self._schedule.soonest(numbers, held_ms, events.time[index], next_tick_ms)
+        soonest_ms = self._schedule.soonest(numbers, events.time[index], next_tick_ms)
         self._deferred.add(events, index, numbers, soonest_ms, next_tick_ms)
 
     def _concerns_deferred(self, tick_ms: int) -> bool:
@@ -293,7 +291,7 @@ class UserStore:
             return
         events, index, numbers, next_tick_ms = taken
         unique, first, group = np.unique(numbers, return_index=True, return_inverse=True)
-        rows = self._table.rows[unique]
+        rows = self._table.read(unique)
         kind, time = events.kind[index], events.time[index]
         verdict = self._quarantine.judge(rows, group, kind, time)
         found.muted.update(verdict.counts)
@@ -302,7 +300,7 @@ class UserStore:
             *(rows, own, group, events, index, self.settings, tick_ms, self._sampler),
             *(verdict.muted, self._shown.places(events, index)),
         )
-        self._table.rows[unique] = rows
+        self._table.write(unique, rows)
         self._table.touch(unique)
         keys = [self._table.key_of(number) for number in unique.tolist()]
         self._labels.note_activity(keys, applied.group, applied.time)
@@ -317,10 +315,10 @@ class UserStore:
 
     def _identify(self, numbers: Int64s) -> None:
         keys = [self._table.key_of(number) for number in numbers.tolist()]
-        self._schedule.identify(numbers, keys, self._table.rows.size)
+        self._schedule.identify(numbers, keys, self._table.capacity)
 
     def _plan(self, numbers: Int64s) -> None:
-        self._schedule.plan(numbers, self._table.rows[numbers], self.clock.next_tick_ms)
+        self._schedule.plan(numbers, self._table.read(numbers), self.clock.next_tick_ms)
 
     def _tick(
         self, now_ms: int, scorer: ChurnScorer | None, bandit: BanditPolicy | None, found: Collected
@@ -331,12 +329,13 @@ class UserStore:
         found.examples.append(self._labels.mature(now_ms))
         found.outcomes += self._desk.waiting.mature(now_ms)
         due = self._schedule.due(now_ms)
-        silent = last_seen_ms(self._table.rows[due]) <= now_ms - self.settings.state_ttl_ms
+        silent = last_seen_ms(self._table.read(due)) <= now_ms - self.settings.state_ttl_ms
         self._evict(due[silent], "idle", found)
         self._make_places(found)
         self._look(now_ms, found)
         due = due[~silent]
-        due = due[self._table.rows["last_ms"][due] > 0]
+        # Read anew: to make places, others of these users may have been forgotten.
+        due = due[self._table.read(due)["last_ms"] > 0]
         if due.size:
             self._check_users(due, now_ms, scorer, bandit, found)
             self._plan(due)
@@ -350,11 +349,12 @@ class UserStore:
         if not self.settings.daily_look or not self._days.ends(now_ms):
             return
         numbers = self._schedule.customers(self._table.live_rows())
-        numbers = numbers[self._table.rows["last_ms"][numbers] > 0]
-        rows = self._table.rows[numbers]
+        rows = self._table.read(numbers)
+        active = rows["last_ms"] > 0
+        numbers, rows = numbers[active], rows[active]
         before = rows[["stage", "segment"]].copy()
         profiles, board = look([self._table.key_of(n) for n in numbers.tolist()], rows, now_ms, self.settings)
-        self._table.rows[numbers] = rows
+        self._table.write(numbers, rows)
         self._table.touch(numbers[before != rows[["stage", "segment"]]])
         found.profiles += profiles
         found.boards.append(board)
@@ -363,10 +363,10 @@ class UserStore:
         """Forget the longest idle users where there are too many, a tenth of the places at a time."""
         if len(self._table) > self.settings.max_users:
             live = self._table.live_rows()
-            self._evict(self._schedule.surplus(live, self._table.rows[live]), "full", found)
+            self._evict(self._schedule.surplus(live, self._table.read(live)), "full", found)
 
     def _evict(self, numbers: Int64s, reason: ForgetReason, found: Collected) -> None:
-        rows = self._table.rows[numbers]
+        rows = self._table.read(numbers)
         known = (rows["score_ms"] > 0) | (rows["stage"] > 0)
         for number, published in zip(numbers.tolist(), known.tolist(), strict=True):
             subject = self._table.key_of(number)
@@ -383,10 +383,10 @@ class UserStore:
         bandit: BanditPolicy | None,
         found: Collected,
     ) -> None:
-        rows = self._table.rows[due]
+        rows = self._table.read(due)
         subjects = [self._table.key_of(number) for number in due.tolist()]
         checked = self._checker.check(subjects, rows, now_ms, scorer, bandit)
-        self._table.rows[due] = rows
+        self._table.write(due, rows)
         self._table.touch(due)
         at_landmark = (now_ms - self._schedule.phase(due)) % self.settings.landmark_interval_ms == 0
         marks = np.flatnonzero(at_landmark & (rows["muted_until_ms"] <= now_ms))

@@ -41,18 +41,20 @@ class Schedule:
         self._settings = settings
         self._due: Int64s = np.full(capacity, NEVER)
         self.hash: UInt64s = np.zeros(capacity, np.uint64)
+        self._held: Int64s = np.zeros(capacity, np.int64)
         self._checked = np.zeros(capacity, np.bool_)
 
     @property
     def nbytes(self) -> int:
         """Bytes of the columns."""
-        return self._due.nbytes + self.hash.nbytes + self._checked.nbytes
+        return self._due.nbytes + self._held.nbytes + self.hash.nbytes + self._checked.nbytes
 
     def identify(self, numbers: Int64s, keys: Sequence[str], capacity: int) -> None:
         """Take in new rows (n,) and the n users they belong to, in a table with room for `capacity` rows."""
         if capacity > self._due.size:
             more = capacity - self._due.size
             self._due = np.concatenate((self._due, np.full(more, NEVER)))
+            self._held = np.concatenate((self._held, np.zeros(more, np.int64)))
             self.hash = np.concatenate((self.hash, np.zeros(more, np.uint64)))
             self._checked = np.concatenate((self._checked, np.zeros(more, np.bool_)))
         self.hash[numbers] = np.array([hash_id(key) for key in keys], np.uint64)
@@ -72,24 +74,26 @@ class Schedule:
         ahead = (self.phase(numbers) - earliest_ms) % settings.check_interval_ms
         check = earliest_ms + ahead
         last_ms = rows["last_ms"]
+        self._held[numbers] = rows["held_ms"]
         held = (rows["held_ms"] > 0) & self._checked[numbers]
         check = np.where(held, np.minimum(check, rows["held_ms"]), check)
         active = (last_ms > 0) & (last_ms > check - settings.horizon_ms) & self._checked[numbers]
         self._due[numbers] = np.where(active, check, last_seen_ms(rows) + settings.state_ttl_ms)
 
-    def soonest(self, numbers: Int64s, held_ms: Int64s, time_ms: Int64s, earliest_ms: int) -> int:
+    def soonest(self, numbers: Int64s, time_ms: Int64s, earliest_ms: int) -> int:
         """Return a time before which none of some users is due, once events of theirs are applied.
 
         Parameters
         ----------
-        numbers, held_ms
-            (n,) numbers of the events' users, and until when alerts to them are held.
+        numbers
+            (n,) numbers of the events' users.
         time_ms
             (n,) times of the events.
         earliest_ms
             The next tick.
         """
         check = earliest_ms + (self.phase(numbers) - earliest_ms) % self._settings.check_interval_ms
+        held_ms = self._held[numbers]
         check = np.where(held_ms > 0, np.minimum(check, held_ms), check)
         check = np.where(self._checked[numbers], check, NEVER)
         planned = min(int(self._due[numbers].min()), int(check.min()))
@@ -102,6 +106,7 @@ class Schedule:
     def drop(self, numbers: Int64s) -> None:
         """Let rows never be due."""
         self._due[numbers] = NEVER
+        self._held[numbers] = 0
 
     def next_due(self) -> int:
         """Return the earliest due time, `NEVER` without one."""

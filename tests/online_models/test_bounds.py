@@ -67,7 +67,7 @@ def users_come_and_go(options, step_ms):
             store.apply(batch_of(events, turn * len(names)))
             watch.note(users=len(store), bytes=store.nbytes, rows=keys_of(changelog, store))
     watch.assert_flat("users")
-    watch.assert_flat("bytes")
+    watch.assert_flat("bytes", within=1.125)  # of packed rows' pools one part in eight may lie idle
     watch.assert_flat("rows", within=1.05)
     watch.assert_flat("allocated", within=1.25)
     return watch

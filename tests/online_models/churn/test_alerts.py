@@ -230,13 +230,13 @@ class TestExpectedSpend:
         times = [START_MS + day * DAY_MS for day in range(0, 361, 10)]
         events = [Event("u:ann", "purchase", time, value=20.0) for time in times]
         store.apply(batch_of(events))
-        row = store._table.rows[:1]
+        row = store._table.read(np.arange(1))
         assert expected_spend(row, times[-1] + 5 * DAY_MS, 30 * DAY_MS)[0] == pytest.approx(60.0, rel=0.02)
 
     def test_one_purchase_of_a_new_customer_is_no_daily_habit_and_fades(self):
         store = UserStore(SMALL)
         store.apply(batch_of([Event("u:ann", "purchase", value=30.0), Event("u:bob", "search")]))
-        row = store._table.rows[:2]
+        row = store._table.read(np.arange(2))
         new, none = expected_spend(row, START_MS, 30 * DAY_MS)
         assert new == pytest.approx(33.6, rel=0.01)
         assert none == 0
@@ -247,7 +247,7 @@ class TestFeatures:
     def test_counters_fade_with_their_half_life(self):
         store = UserStore(SMALL)
         store.apply(batch_of([Event("u:ann", "purchase", value=30.0)]))
-        row = store._table.rows[:1]
+        row = store._table.read(np.arange(1))
         place = FEATURE_NAMES.index("spend_30d")
         now, later = (np.expm1(features(row, START_MS + d * DAY_MS, SMALL)[0, place]) for d in (0, 30))
         assert now == pytest.approx(30.0, rel=1e-5)

@@ -39,7 +39,7 @@ def visits(days):
 def rows_of(days):
     store = UserStore(SETTINGS)
     store.apply(batch_of(visits(days)))
-    return store._table.rows[[store._table.get("u:ann")]]
+    return store._table.read(store._table.find(["u:ann"]))
 
 
 def hazard(seed=1, roll=ROLL):

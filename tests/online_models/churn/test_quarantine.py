@@ -206,7 +206,10 @@ class TestInTheStore:
     def test_a_muted_user_s_landmarks_are_not_kept(self):
         store = UserStore(SMALL)
         store.apply(batch_of([Event("u:x", items=("a",))]))
-        store._table.rows["muted_until_ms"][store._table.get("u:x")] = START_MS + 30 * DAY_MS
+        number = store._table.find(["u:x"])
+        row = store._table.read(number)
+        row["muted_until_ms"] = START_MS + 30 * DAY_MS
+        store._table.write(number, row)
         store.apply(batch_of([Event("u:y", time=START_MS + 2 * DAY_MS)]))
         assert not [key for key, _ in store.dirty_rows() if key.startswith(ROW_PREFIX + b"u:x")]
 

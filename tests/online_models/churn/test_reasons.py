@@ -62,17 +62,17 @@ class TestExplanation:
 
     def test_asking_changes_nothing(self):
         store = shop()
-        rows = store._table.rows[store._table.live_rows()]
+        rows = store._table.read(store._table.live_rows())
         before = rows.tobytes()
         after_purchase(rows, START_MS + 12 * DAY_MS, SETTINGS)
         store.explanation("u:ann", scorer())
-        assert rows.tobytes() == before == store._table.rows[store._table.live_rows()].tobytes()
+        assert rows.tobytes() == before == store._table.read(store._table.live_rows()).tobytes()
 
     def test_an_alert_says_the_same_as_a_lookup(self):
         store, model = shop(), scorer()
         alerts = store.tick(START_MS + 13 * DAY_MS, model).alerts
         found = {alert.subject: alert for alert in alerts}["u:ann"]
-        row = store._table.rows[[store._table.get("u:ann")]]
+        row = store._table.read(store._table.find(["u:ann"]))
         assert found.explanation == store._checker.explain(row, found.at_ms, model)
         assert found.explanation.probability == pytest.approx(found.probability)
 

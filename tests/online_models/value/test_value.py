@@ -58,7 +58,10 @@ class TestStages:
         back = START_MS + 5 * DAY_MS
         store.apply(batch_of([Event("u:ann"), Event("u:bob"), Event("u:bob", time=back - 1)]))
         store.apply(batch_of([Event("u:ann", time=back)], 9))
-        won = {store._table.key_of(n): int(store._table.rows["won_ms"][n]) for n in range(2)}
+        won = {
+            store._table.key_of(n): int(won_ms)
+            for n, won_ms in enumerate(store._table.read(np.arange(2))["won_ms"])
+        }
         assert won == {"u:ann": back, "u:bob": 0}
 
 
