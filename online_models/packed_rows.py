@@ -16,13 +16,14 @@ from online_models.events import Int64s
 from online_models.kernels import kernel
 
 Bytes = npt.NDArray[np.uint8]
+UInt16s = npt.NDArray[np.uint16]
 UInt32s = npt.NDArray[np.uint32]
 
 _WORD: Final = 8
 _UNIT: Final = 16
 """Bytes; blocks are as long as so many units. A free block holds in its first bytes where the next one is."""
 
-_MOST_UNITS: Final = 255
+_MOST_UNITS: Final = 65_535
 _FIRST_UNITS: Final = 4_096
 _NEEDED: Final = ("C", "W")
 
@@ -30,9 +31,9 @@ _GAPS: Final = 8
 """The share of a pool that may lie idle is one in so many."""
 
 
-@kernel("void(i8, i8, u4[::1], u1[::1], u1[:, ::1], u4[::1], i8[::1])")
+@kernel("void(i8, i8, u4[::1], u2[::1], u1[:, ::1], u4[::1], i8[::1])")
 def _resize(  # noqa: PLR0917  # columns
-    number: int, units: int, start: UInt32s, size: Bytes, pool: Bytes, free: UInt32s, book: Int64s
+    number: int, units: int, start: UInt32s, size: UInt16s, pool: Bytes, free: UInt32s, book: Int64s
 ) -> None:
     """Give a row a block of another length; what it held is lost. The pool has room for it."""
     before = np.int64(size[number])
@@ -61,12 +62,12 @@ def _resize(  # noqa: PLR0917  # columns
     size[number] = units
 
 
-@kernel("void(u1[:, ::1], i8[::1], u4[::1], u1[::1], u1[:, ::1], u4[::1], i8[::1], u1[::1])")
+@kernel("void(u1[:, ::1], i8[::1], u4[::1], u2[::1], u1[:, ::1], u4[::1], i8[::1], u1[::1])")
 def _write(  # noqa: PLR0917  # columns
     rows: Bytes,
     numbers: Int64s,
     start: UInt32s,
-    size: Bytes,
+    size: UInt16s,
     pool: Bytes,
     free: UInt32s,
     book: Int64s,
@@ -104,8 +105,8 @@ def _write(  # noqa: PLR0917  # columns
                 pool[first + unit, place] = packed[unit * _UNIT + place]
 
 
-@kernel("void(i8[::1], u4[::1], u1[::1], u1[:, ::1], u1[:, ::1])")
-def _read(numbers: Int64s, start: UInt32s, size: Bytes, pool: Bytes, rows: Bytes) -> None:
+@kernel("void(i8[::1], u4[::1], u2[::1], u1[:, ::1], u1[:, ::1])")
+def _read(numbers: Int64s, start: UInt32s, size: UInt16s, pool: Bytes, rows: Bytes) -> None:
     """Unpack blocks into rows, which are zero."""
     flat = pool.reshape(-1)
     words = (rows.shape[1] + _WORD - 1) // _WORD
@@ -125,8 +126,8 @@ def _read(numbers: Int64s, start: UInt32s, size: Bytes, pool: Bytes, rows: Bytes
                         at += 1
 
 
-@kernel("i8(u4[::1], u1[::1], u1[:, ::1], u1[:, ::1])")
-def _move(start: UInt32s, size: Bytes, pool: Bytes, fresh: Bytes) -> int:
+@kernel("i8(u4[::1], u2[::1], u1[:, ::1], u1[:, ::1])")
+def _move(start: UInt32s, size: UInt16s, pool: Bytes, fresh: Bytes) -> int:
     """Copy every row's block to another pool, one behind the other; return where that ends."""
     end = 1
     for number in range(start.size):
@@ -167,10 +168,10 @@ class PackedRows:
         words = -(-width // _WORD)
         self._most = -(-(width + words + -(-words // 8)) // _UNIT)
         if not 0 < self._most <= _MOST_UNITS:
-            raise InvalidParameterError(f"width must be 1 to about 3600 bytes, got {width}")
+            raise InvalidParameterError(f"width must be 1 to about 900,000 bytes, got {width}")
         self.width = width
         self._start = np.zeros(capacity, np.uint32)
-        self._size = np.zeros(capacity, np.uint8)
+        self._size = np.zeros(capacity, np.uint16)
         # The first unit belongs to nobody: 0 ends the chain of free blocks.
         self._pool = np.zeros((_FIRST_UNITS, _UNIT), np.uint8)
         self._free = np.zeros(self._most + 1, np.uint32)
@@ -187,7 +188,7 @@ class PackedRows:
         more = capacity - self._start.size
         if more > 0:
             self._start = np.concatenate((self._start, np.zeros(more, np.uint32)))
-            self._size = np.concatenate((self._size, np.zeros(more, np.uint8)))
+            self._size = np.concatenate((self._size, np.zeros(more, np.uint16)))
 
     def read(self, numbers: Int64s) -> Bytes:
         """Return (n, width) rows as copies; one with a number below 0 is zero."""

@@ -21,7 +21,7 @@ def some_rows(random, count, width):
 
 
 class TestPackedRows:
-    @pytest.mark.parametrize("width", [1, 7, 8, 9, 64, 65, 619, 725])
+    @pytest.mark.parametrize("width", [1, 7, 8, 9, 64, 65, 619, 725, 9_001])
     def test_rows_come_back_as_they_were_written_whatever_was_there_before(self, width):
         random = np.random.default_rng(width)
         kept, truth = PackedRows(width, 40), np.zeros((40, width), np.uint8)
@@ -59,9 +59,9 @@ class TestPackedRows:
         needed = 16 * sum(map(twin_size, kept.read(np.arange(2_000))))
         # One in eight may lie idle, besides the first units and those of one write.
         room = 16 * 4_096 // 8 + 100 * 700
-        assert kept.nbytes - 2_000 * 5 <= 8 / 7 * needed + room
+        assert kept.nbytes - 2_000 * 6 <= 8 / 7 * needed + room
 
-    @pytest.mark.parametrize("width", [0, 4_000])
+    @pytest.mark.parametrize("width", [0, 1_000_000])
     def test_widths_that_cannot_be_kept_are_refused(self, width):
         with pytest.raises(InvalidParameterError, match=f"width .* got {width}"):
             PackedRows(width, 1)
