@@ -43,6 +43,7 @@ _COLUMNS: Final = (
     ("weight", "<f4"),
     ("time", "<i8"),
 )
+_DTYPES: Final = {name: np.dtype(dtype) for name, dtype in _COLUMNS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +104,15 @@ class PairBatch:
         if not len(self):
             return
         part = partition_of(self.hashes)
-        name_bytes = np.array([len(name.encode()) for name in self.names], np.int64) + _ID_BYTES
-        category_bytes = np.array([len(name.encode()) + 5 for name in self.categories], np.int64)
         touch_part, pair_part = part[self.touch_item], part[self.owner]
-        touch_cost = name_bytes[self.touch_item] + category_bytes[self.touch_category] + _TOUCH_BYTES
-        pair_cost = name_bytes[self.owner] + name_bytes[self.partner] + _PAIR_BYTES
+        # The exact cost of every row is only worth its time where a part may have to be cut.
+        costs_of = None if self._longest_bytes() < max_bytes else self._costs()
         for partition in sorted({*touch_part.tolist(), *pair_part.tolist()}):
             touches, pairs = (touch_part == partition).nonzero()[0], (pair_part == partition).nonzero()[0]
-            costs = np.concatenate((touch_cost[touches], pair_cost[pairs]))
+            if costs_of is None:
+                yield partition, self.take(touches, pairs)
+                continue
+            costs = np.concatenate((costs_of[0][touches], costs_of[1][pairs]))
             if costs.sum() < max_bytes:
                 yield partition, self.take(touches, pairs)
                 continue
@@ -121,6 +123,20 @@ class PairBatch:
                     partition,
                     self.take(touches[here[: touches.size]], pairs[here[touches.size :]]),
                 )
+
+    def _longest_bytes(self) -> int:
+        """Return an upper bound of the bytes of all rows, from the longest id and category."""
+        name = 4 * max(map(len, self.names), default=0) + _ID_BYTES
+        category = 4 * max(map(len, self.categories), default=0) + 5
+        touches, pairs = self.touch_item.size, self.owner.size
+        return touches * (name + category + _TOUCH_BYTES) + pairs * (2 * name + _PAIR_BYTES)
+
+    def _costs(self) -> tuple[Int64s, Int64s]:
+        """Return (t,) and (p,) bytes of every touch and pair, as if each brought its own names."""
+        name_bytes = np.array([len(name.encode()) for name in self.names], np.int64) + _ID_BYTES
+        category_bytes = np.array([len(name.encode()) + 5 for name in self.categories], np.int64)
+        touch_cost = name_bytes[self.touch_item] + category_bytes[self.touch_category] + _TOUCH_BYTES
+        return touch_cost, name_bytes[self.owner] + name_bytes[self.partner] + _PAIR_BYTES
 
     def take(self, touches: Int64s, pairs: Int64s) -> Self:
         """Return the given touches and pairs (ascending) as a batch with the ids it needs only."""
@@ -158,7 +174,7 @@ class PairBatch:
     def pack(self) -> bytes:
         """Return the batch as versioned msgpack, columns as little-endian bytes."""
         columns: dict[str, Any] = {
-            name: np.ascontiguousarray(getattr(self, name), dtype).tobytes() for name, dtype in _COLUMNS
+            name: np.asarray(getattr(self, name), dtype).tobytes() for name, dtype in _DTYPES.items()
         }
         columns |= {"version": PAIR_VERSION, "names": list(self.names), "categories": list(self.categories)}
         return msgspec.msgpack.encode(columns)

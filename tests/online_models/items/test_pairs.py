@@ -72,6 +72,20 @@ class TestSplit:
         assert max(sizes) < 5_000 + 250
         assert len(sizes) > 4
 
+    @pytest.mark.parametrize("touches", [1, 8, 60])
+    def test_parts_are_the_same_whether_their_rows_were_counted_or_only_bounded(self, touches):
+        batch = log_of(random_touches(4, touches), categories={"item-1": "toys"})
+        exact = int(sum(costs.sum() for costs in batch._costs()))
+        assert exact < batch._longest_bytes()
+        packed = [
+            [
+                (partition, part.pack())
+                for partition, part in batch.split(lambda h: item_partitions(h, 3), bound)
+            ]
+            for bound in (exact + 1, batch._longest_bytes() + 1)
+        ]
+        assert packed[0] == packed[1]
+
     def test_an_empty_batch_has_no_parts(self):
         assert list(log_of([]).split(lambda hashes: item_partitions(hashes, 2))) == []
 
