@@ -16,7 +16,7 @@ from benchmarks.shop import PARTITIONS, Shop, producer, wait_until
 from benchmarks.workload import DAY_MS, TOUCHES, Workload
 from streams import topics
 
-_SHARES = (0.1, 0.5, 0.8)
+_SHARES = (0.1, 0.25, 0.5, 0.8)
 _WARM_S = 4.0
 _TURN_S = 0.005
 
