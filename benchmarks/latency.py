@@ -148,7 +148,6 @@ def main() -> None:
                 began = time.monotonic()
                 sent = pace(shop, records, rate)
                 shop.settle()
-                wait_until(shop.workers[0].is_committed, "the last checkpoint")
                 batches, cpu = (now - then for now, then in zip(_worked(shop), before, strict=True))
                 reader.finish()
                 times, missing = match(sent, reader.lists, began + _WARM_S)

@@ -181,10 +181,9 @@ class Shop:
         self.sent += len(records)
 
     def settle(self, seconds: float = 600) -> None:
-        """Wait until events, pairs and examples are applied to the ends of their logs."""
-        names = [
-            topic.full_name(self.settings) for topic in (topics.EVENTS, topics.ITEM_PAIRS, topics.EXAMPLES)
-        ]
+        """Wait until events and all that is derived of them are applied and committed."""
+        derived = (topics.ITEM_PAIRS, topics.EXAMPLES, topics.RANK_EXAMPLES)
+        names = [topic.full_name(self.settings) for topic in (topics.EVENTS, *derived)]
 
         def through() -> bool:
             held = self._positions()
@@ -194,7 +193,11 @@ class Shop:
                         return False
             return True
 
-        wait_until(through, "the ends of the logs", seconds, 0.1)
+        def settled() -> bool:
+            # What is derived of the last events comes with their checkpoint: the ends are looked at after it.
+            return through() and all(worker.is_committed() for worker in self.workers) and through()
+
+        wait_until(settled, "the ends of the logs", seconds, 0.1)
 
     def end(self, topic: str, partition: int) -> int:
         """Return where a partition ends."""
