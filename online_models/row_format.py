@@ -6,7 +6,7 @@ converted when they are read and written anew when they are next changed: nothin
 row of an old schema may stay for as long as nothing happens to it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -42,14 +42,22 @@ class RowFormat:
         self._known[schema.fingerprint] = schema
         return [(_schema_key(schema), schema.pack())]
 
-    def take_schema(self, key: bytes, value: bytes) -> None:
-        """Take in a schema's row.
+    def take_schemas(self, rows: Iterable[tuple[bytes, bytes | None]]) -> dict[bytes, bytes | None]:
+        """Take in the schemas among changelog rows and return the last value of every other key.
 
         Raises
         ------
         CorruptStateError
-            When it is none, or one of a newer release.
+            When a schema's row is none, or one of a newer release.
         """
+        latest = dict(rows)
+        for key in [key for key in latest if key.startswith(SCHEMA_ROWS)]:
+            description = latest.pop(key)
+            if description is not None:
+                self._take_schema(key, description)
+        return latest
+
+    def _take_schema(self, key: bytes, value: bytes) -> None:
         with blame(key):
             schema = Schema.unpack(value)
             self.layout.check(schema)

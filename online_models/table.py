@@ -15,7 +15,7 @@ from online_models.errors import CorruptStateError, InvalidParameterError
 from online_models.events import Int64s
 from online_models.layout import Layout
 from online_models.ragged import RaggedColumns
-from online_models.row_format import SCHEMA_ROWS, RowFormat
+from online_models.row_format import RowFormat
 from online_models.split_rows import SplitRows
 
 _DOUBLING_LIMIT: Final = 65_536
@@ -215,11 +215,7 @@ class Table:
         CorruptStateError
             When a row cannot be loaded; it names its key. Nothing of these rows has been loaded then.
         """
-        latest = dict(rows)
-        for key in [key for key in latest if key.startswith(SCHEMA_ROWS)]:
-            description = latest.pop(key)
-            if description is not None:
-                self._format.take_schema(key, description)
+        latest = self._format.take_schemas(rows)
         values = list(latest.values())
         gone: list[str] = []
         if None in values:
@@ -258,9 +254,7 @@ class Table:
         capacity = self.capacity
         if self.size <= capacity:
             return
-        # Large tables grow by a quarter only: for a moment both arrays are there.
-        growth = capacity if capacity < _DOUBLING_LIMIT else capacity // 4
-        larger = max(self.size, capacity + growth)
+        larger = larger_capacity(capacity, self.size)
         self.ragged.make_room(larger)
         self._grow(larger)
         dirty = np.zeros(larger, np.bool_)
@@ -274,6 +268,18 @@ class Table:
         grown = np.zeros(capacity, self.rows.dtype)
         grown[: self.rows.size] = self.rows
         self.rows = grown
+
+
+def larger_capacity(capacity: int, needed: int) -> int:
+    """Return for how many rows a full table makes room.
+
+    Large ones grow by a quarter only: for a moment both arrays are there.
+
+    >>> larger_capacity(1_000, 1_001), larger_capacity(80_000, 80_001)
+    (2000, 100000)
+    """
+    growth = capacity if capacity < _DOUBLING_LIMIT else capacity // 4
+    return max(needed, capacity + growth)
 
 
 def _names(keys: list[bytes]) -> list[str]:

@@ -12,11 +12,11 @@ from online_models.items.hash_index import HashIndex
 from online_models.items.rows import SLOT_FIELDS, item_layout
 from online_models.items.settings import CooccurrenceSettings
 from online_models.items.slots import SlotPool
-from online_models.row_format import SCHEMA_ROWS, RowFormat
+from online_models.row_format import RowFormat
 from online_models.split_rows import SplitRows
+from online_models.table import larger_capacity
 
 _FIRST_ROWS: Final = 1_024
-_DOUBLING_LIMIT: Final = 65_536
 _KEY: Final = 16
 """Characters of a key: the hash in hexadecimal digits."""
 
@@ -126,11 +126,7 @@ class ItemTable:
         CorruptStateError
             When a row cannot be loaded; it names its key. Nothing of these rows has been loaded then.
         """
-        latest = dict(rows)
-        for key in [key for key in latest if key.startswith(SCHEMA_ROWS)]:
-            description = latest.pop(key)
-            if description is not None:
-                self._format.take_schema(key, description)
+        latest = self._format.take_schemas(rows)
         hashes = _hashes(latest)
         kept = {key: value for key, value in latest.items() if value is not None}
         decoded = np.zeros(0, self._split.whole)
@@ -166,9 +162,7 @@ class ItemTable:
         capacity = self.rows.size
         if self.size <= capacity:
             return
-        # Large tables grow by a quarter only: for a moment both arrays are there.
-        growth = capacity if capacity < _DOUBLING_LIMIT else capacity // 4
-        larger = max(self.size, capacity + growth)
+        larger = larger_capacity(capacity, self.size)
         self.slots.make_room(larger)
         grown = np.zeros(larger, self.rows.dtype)
         grown[:capacity] = self.rows

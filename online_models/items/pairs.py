@@ -112,11 +112,7 @@ class PairBatch:
             if costs_of is None:
                 yield partition, self.take(touches, pairs)
                 continue
-            costs = np.concatenate((costs_of[0][touches], costs_of[1][pairs]))
-            if costs.sum() < max_bytes:
-                yield partition, self.take(touches, pairs)
-                continue
-            chunk = np.cumsum(costs) // max_bytes
+            chunk = np.cumsum(np.concatenate((costs_of[0][touches], costs_of[1][pairs]))) // max_bytes
             for number in np.unique(chunk).tolist():
                 here = chunk == number
                 yield (
