@@ -83,7 +83,10 @@ class Metrics(Observer, Report):
 
     def value(self, name: str, **labels: str) -> float:
         """Return the value of one series, 0 where it does not exist yet."""
-        return self.registry.get_sample_value(name, labels) or 0.0
+        # Of the whole registry every metric would be collected for it, those of the process among them.
+        families = self.registry.restricted_registry([name]).collect()
+        samples = (sample for family in families for sample in family.samples)
+        return next((one.value for one in samples if one.name == name and one.labels == labels), 0.0)
 
     def values(self, metric: Metric) -> list[tuple[tuple[str, ...], float]]:
         """Return labels and value of every series of a counter or gauge."""
